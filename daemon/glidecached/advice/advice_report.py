@@ -40,7 +40,7 @@ def advice_report(
         "sampled_time": round(estimates.time_share, _DIGITS),
         "lost_events": lost,
         "expected_error": expected_error(estimates, lost),
-        "expected_stale_error": _rounded(estimates.stale_errors[0]),
+        "expected_stale_error": expected_stale_error(estimates),
         "enough": True,
         "shortfall": None,
         "now": {
@@ -80,6 +80,12 @@ def expected_error(estimates: SampleEstimates, lost: int) -> float:
     # Lookups of a window depend on each other: so they count as a quarter of their number.
     time = math.sqrt(away * max(rate * (1 - rate), 0.01) / (estimates.sampled_lookups / 4))
     return round(math.hypot(keys, time) + lost / (lost + estimates.sampled_lookups), _DIGITS)
+
+
+def expected_stale_error(estimates: SampleEstimates) -> float | None:
+    """Return the error to expect of a share of stale reads: two standard errors, the largest of the TTLs."""
+    known = [error for error in estimates.stale_errors if error is not None]
+    return _rounded(2 * max(known)) if known else None
 
 
 def _by_size(estimates: SampleEstimates, sizes_kb: Sequence[int] | None) -> list[dict[str, Any]]:

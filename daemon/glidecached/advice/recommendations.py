@@ -17,7 +17,7 @@ GOOD_ENOUGH = 0.005
 LEAST_GAIN = 0.01
 MOST_STALE = 0.01
 FEW_STALE = 0.001
-MOST_DOUBT = 0.01
+MOST_DOUBT = 0.02
 """With a larger error of the share of stale reads, only one that is large says something."""
 
 
@@ -77,13 +77,13 @@ def ttl_advice(
 ) -> dict[str, Any] | None:
     """Return a shorter TTL where many reads are stale, or a longer one where few are and it serves more hits.
 
-    `doubt` is the standard error of today's share of stale reads.
+    `doubt` is the error to expect of a share of stale reads.
     """
     known = [each for each in by_ttl if each["stale_reads"] is not None]
     today = next((each for each in known if each["entry_ttl_ms"] == now["entry_ttl_ms"]), None)
     if today is None:
         return None
-    if doubt > MOST_DOUBT and today["stale_reads"] < 2 * doubt + MOST_STALE:
+    if doubt > MOST_DOUBT and today["stale_reads"] < doubt + MOST_STALE:
         return None
     if today["stale_reads"] > MOST_STALE:
         shorter = [

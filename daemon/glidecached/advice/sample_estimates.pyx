@@ -75,7 +75,7 @@ cdef class SampleEstimates:
         else:
             self.hit_rates = [None] * len(self.points)
             self.errors = [0.0] * len(self.points)
-        self._staleness(sample)
+        self._staleness(sample, looked_up)
 
     def reused_within_bytes(self, size):
         return reuse_until(self.sample.reuse.by_bytes, size)
@@ -119,58 +119,85 @@ cdef class SampleEstimates:
             self.hit_rates.append(1 - min(max(miss_rate + (misses - missed) / looked_up, 0), 1))
             self.errors.append(sqrt(max(residual, 0) * (1 - share)) / share / looked_up)
 
-    cdef void _staleness(self, KeySample sample):
+    cdef void _staleness(self, KeySample sample, double looked_up):
+        """Fill in the shares of stale reads and their errors, from the number of lookups while it was sampled."""
         cdef ChangeRates changes = ChangeRates()
-        cdef double weights[RATES]
-        cdef double hits[MOST_SIMULATIONS]
-        cdef double stale[MOST_SIMULATIONS]
-        cdef double spreads[MOST_SIMULATIONS]
-        cdef double squares[MOST_SIMULATIONS]
-        cdef double products[MOST_SIMULATIONS]
-        cdef double weighted[MOST_SIMULATIONS]
-        cdef double doubt[MOST_SIMULATIONS]
-        cdef double own, mean, expected, each, squared, ratio
-        cdef uint32_t key, index, i
+        cdef uint32_t index
         changes.fit(sample.keys, sample.room)
+        self.stale_reads, self.stale_errors = [], []
         for index in range(sample.pool_count):
-            hits[index] = stale[index] = squares[index] = products[index] = weighted[index] = doubt[index] = 0
-            spreads[index] = age_spread(sample, index)
+            if not sample.points[index].ages or sample.refreshes == 0 or self.hit_rates[index] is None:
+                self.stale_reads.append(None)
+                self.stale_errors.append(None)
+            else:
+                share, error = self._stale_in(sample, index, changes, looked_up)
+                self.stale_reads.append(share)
+                self.stale_errors.append(error)
+
+    cdef tuple _stale_in(self, KeySample sample, uint32_t index, ChangeRates changes, double looked_up):
+        """Return the share of stale reads in one simulated pool, and its standard error.
+
+        Stale hits of sampled keys are added up. How many hits all other keys have is known, from all hits. Keys that
+        are as hot as those together cannot be among them; so the others say which share of these is stale. Where they
+        have more hits than keys like these would, few hot keys have the rest, and each of these may be like any key.
+        """
+        cdef const mini_pool *pool = &sample.pools[index]
+        cdef double weights[RATES]
+        cdef double rate = self.hit_rates[index], spread = age_spread(sample, index), all_hits = rate * looked_up
+        cdef double hits = sample.retired_lookups - sample.retired_by_pool[index], stale = 0, doubt = 0
+        cdef double alike = 0, alike_stale = 0, squares = 0, products = 0, hits_squared = 0
+        cdef double weight = 0, weighted = 0, weighted_squares = 0
+        cdef double own, mean, expected, each, squared, others, usual, rest, variance, error
+        cdef uint32_t key, i
+        cdef int part
+        # First the hits of all sampled keys, so that those of the others are known.
         for key in range(sample.room):
-            if not sample.keys[key].flags & KEY_IN_USE:
+            if sample.keys[key].flags & KEY_IN_USE:
+                hits += max(<double>sample.keys[key].lookups - pool.misses[key], 0)
+        if hits <= 0 or all_hits <= 0:
+            return 0.0, None
+        others = max(all_hits - hits, 0) if self.sample_rate < 1 else 0
+        for key in range(sample.room):
+            own = <double>sample.keys[key].lookups - pool.misses[key]
+            if not sample.keys[key].flags & KEY_IN_USE or own <= 0:
                 continue
             changes.weigh(&sample.keys[key], weights)
-            for index in range(sample.pool_count):
-                own = <double>sample.keys[key].lookups - sample.pools[index].misses[key]
-                if sample.pools[index].ages == NULL or own <= 0:
-                    continue
-                mean = sample.pools[index].ages[key] / own
-                expected = squared = 0
-                for i in range(1, RATES):
-                    if weights[i] > 1e-4:
-                        each = stale_share(changes.rates[i], mean, spreads[index])
-                        expected += weights[i] * each
-                        squared += weights[i] * each * each
-                hits[index] += own
-                stale[index] += own * expected
-                weighted[index] += own * own
-                products[index] += own * own * expected
-                squares[index] += own * own * expected * expected
-                doubt[index] += own * own * max(squared - expected * expected, 0)
-        self.stale_reads = [
-            None if sample.pools[index].ages == NULL or sample.refreshes == 0 or self.hit_rates[index] is None
-            else self.hit_rates[index] * stale[index] / hits[index] if hits[index] > 0 else 0.0
-            for index in range(sample.pool_count)
-        ]
-        self.stale_errors = []
-        for index in range(sample.pool_count):
-            if self.stale_reads[index] is None or hits[index] == 0:
-                self.stale_errors.append(None)
-                continue
-            # Keys that are not sampled may differ from the sample's mean; and each key's rate is known so well only.
-            ratio = stale[index] / hits[index]
-            each = squares[index] - 2 * ratio * products[index] + ratio * ratio * weighted[index]
-            each = max(each, 0) * (1 - self.sample_rate) + doubt[index]
-            self.stale_errors.append(self.hit_rates[index] * sqrt(each) / hits[index])
+            mean = pool.ages[key] / own
+            expected = squared = 0
+            for i in range(1, RATES):
+                if weights[i] > 1e-4:
+                    each = stale_share(changes.rates[i], mean, spread)
+                    expected += weights[i] * each
+                    squared += weights[i] * each * each
+            stale += own * expected
+            doubt += own * own * max(squared - expected * expected, 0)
+            weight += sqrt(own)
+            weighted += sqrt(own) * expected
+            weighted_squares += sqrt(own) * squared
+            if own <= others:
+                alike += own
+                alike_stale += own * expected
+                squares += own * own * expected * expected
+                products += own * own * expected
+                hits_squared += own * own
+        # Of keys that have left nothing is known but their hits.
+        retired = max(sample.retired_lookups - sample.retired_by_pool[index], 0)
+        if hits > retired:
+            stale *= hits / (hits - retired)
+        mean = weighted / weight if weight > 0 else 0
+        each = alike_stale / alike if alike > 0 else mean
+        usual = min(others, alike * (1 - self.sample_rate) / self.sample_rate)
+        rest = others - usual
+        # Keys that are not sampled may differ from those that are; and each key's rate is known so well only.
+        variance = max(weighted_squares / weight - mean * mean, 0) if weight > 0 else 0
+        error = doubt
+        if alike > 0:
+            squared = max(squares - 2 * each * products + each * each * hits_squared, 0)
+            error += squared * (1 - self.sample_rate) / self.sample_rate
+        error += rest * rest * variance
+        stale += usual * each + rest * mean
+        all_hits = hits + others
+        return rate * stale / all_hits, rate * sqrt(error) / all_hits
 
 
 cdef double age_spread(KeySample sample, uint32_t index) noexcept:

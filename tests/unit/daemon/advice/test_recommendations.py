@@ -57,8 +57,8 @@ def test_a_longer_ttl_is_advised_only_where_few_reads_are_stale() -> None:
 
 def test_a_share_that_is_hardly_known_is_no_reason() -> None:
     points = ttls((6_000, 0.7, 0.004), (60_000, 0.8, 0.04))
-    assert ttl_advice(NOW, points, doubt=0.03) is None
-    assert ttl_advice(NOW, points, doubt=0.005) is not None
+    assert ttl_advice(NOW, points, doubt=0.06) is None
+    assert ttl_advice(NOW, points, doubt=0.01) is not None
 
 
 def test_no_ttl_at_all_may_be_the_best() -> None:
