@@ -9,7 +9,7 @@ likely each rate is for it: a key with few is drawn towards the rest.
 
 from libc.math cimport exp, expm1, log, pow
 from libc.stdint cimport uint32_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free, malloc, qsort
 
 from glidecached.advice.sampled_key cimport KEY_IN_USE, SampledKey
 
@@ -17,9 +17,20 @@ cdef enum:
     # The keys that the shares are estimated from, and the steps: more changes little.
     MOST_FITTED = 1024
     STEPS = 40
+    # Of keys by the time between their changed refreshes, a tenth have a shorter one than the time that counts.
+    SHORT_PART = 10
 
 # The rates, besides 0: two and a half a factor of ten, from one a year.
 cdef double LOWEST = 3e-8
+# A value that changes ten times between two refreshes looks like one that changes a thousand times. No rate that is
+# so far beyond what refreshes can show is believed: it would make reads stale at TTLs that are much shorter.
+cdef double MOST_CHANGES = 10
+
+
+cdef int shorter_first(const void *left, const void *right) noexcept nogil:
+    cdef float a = (<const float *>left)[0]
+    cdef float b = (<const float *>right)[0]
+    return -1 if a < b else a > b
 
 
 cdef class ChangeRates:
@@ -63,7 +74,8 @@ cdef class ChangeRates:
         cdef double found[RATES]
         cdef double *row
         cdef double total
-        cdef uint32_t key, taken = 0, step, i, j
+        cdef float times[MOST_FITTED]
+        cdef uint32_t key, taken = 0, timed = 0, step, i, j, most = RATES
         if table == NULL:
             return
         for key in range(count):
@@ -72,9 +84,16 @@ cdef class ChangeRates:
             if keys[key].flags & KEY_IN_USE and (keys[key].changed or keys[key].unchanged_s > 0):
                 self.likelihoods(&keys[key], table + taken * RATES)
                 taken += 1
+                if keys[key].changed:
+                    times[timed] = keys[key].changed_s / keys[key].changed
+                    timed += 1
+        if timed:
+            qsort(times, timed, sizeof(float), shorter_first)
+            while most > 2 and self.rates[most - 1] * times[timed // SHORT_PART] > MOST_CHANGES:
+                most -= 1
         if taken:
             for i in range(RATES):
-                self.shares[i] = 1.0 / RATES
+                self.shares[i] = 1.0 / most if i < most else 0
         for step in range(STEPS if taken else 0):
             for i in range(RATES):
                 found[i] = 0

@@ -21,6 +21,8 @@ cdef uint32_t UNBOUNDED = UNBOUNDED_POINT
 
 # A correction by so few keys would be noise.
 cdef uint32_t LEAST_REGRESSED = 64
+# The standard error that all keys' rates of change share, and so no number of keys lowers, as a part of what they say.
+cdef double MODEL_ERROR = 0.1
 
 
 cdef double stale_share(double rate, double mean_age, double spread) noexcept nogil:
@@ -197,6 +199,7 @@ cdef class SampleEstimates:
         error += rest * rest * variance
         stale += usual * each + rest * mean
         all_hits = hits + others
+        error += MODEL_ERROR * MODEL_ERROR * stale * stale
         return rate * stale / all_hits, rate * sqrt(error) / all_hits
 
 
