@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ from glidecache_shared import protocol
 from support.caches import new_cache
 from support.clients import at
 from support.waiting import wait_until
-from support.wire import ReplyRefused, WireClient
+from support.wire import ReplyRefused, WireClient, attach_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,3 +156,30 @@ def asked(daemon: Daemon, name: str) -> dict[str, Any] | None:
         return ask(daemon, name)
     except ReplyRefused:
         return None
+
+
+def private_bytes(daemon: Daemon) -> int:
+    """What the daemon has in memory of its own, without files and shared memory."""
+    status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+    return int(status.split("RssAnon:")[1].split()[0]) * 1024
+
+
+def test_idle_caches_cost_next_to_no_memory(
+    start_daemon: Callable[..., Daemon], own_valkey: ValkeyServer
+) -> None:
+    """A sample takes memory with its first key: 200 caches that nobody reads cost what they cost without advice."""
+    idle, used = 200, {}
+    for enabled in (True, False):
+        daemon = start_daemon(
+            upstreams={"default": {"addresses": [f"127.0.0.1:{own_valkey.port}"]}},
+            advice={"enabled": enabled},
+            daemon={"max_total_cache_kb": 1_000_000},
+        )
+        with WireClient(daemon.runtime_dir) as wire:
+            before = private_bytes(daemon)
+            for _ in range(idle):
+                attach_all([wire], new_cache(max_cache_kb=64))
+            assert len(daemon.stats()["caches"]) == idle
+            used[enabled] = private_bytes(daemon) - before
+        daemon.stop()
+    assert used[True] - used[False] < idle * 40_000, used

@@ -582,7 +582,9 @@ def test_settings_that_cannot_be_simulated_end_the_sample_and_not_the_resize(
     assert sampled.ring().next == 0
 
 
-def test_a_value_that_the_pool_refuses_as_too_large_is_known_to_the_sample(make: Callable[..., Sampled]) -> None:
+def test_a_value_that_the_pool_refuses_as_too_large_is_known_to_the_sample(
+    make: Callable[..., Sampled],
+) -> None:
     """A larger bound would have served it."""
     sampled = make(max_cache_kb=64)
     for _ in range(3):
