@@ -71,7 +71,6 @@ cdef class KeySample:
     cdef int64_t age_of(self, uint64_t hash) noexcept nogil
     cdef void recharge(self, uint32_t key, uint32_t charge) noexcept nogil
     cdef void simulate_store(self, uint32_t key, mini_pool *pool, int64_t at_ns) noexcept nogil
-    cdef double time_share(self) noexcept
     cdef list leaving_order(self)
     cdef void begin_counting(self) noexcept
     cdef void close_pools(self) noexcept

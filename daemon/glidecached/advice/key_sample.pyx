@@ -24,6 +24,7 @@ from glidecached.advice.mini_pool cimport (
     mini_lookup,
     mini_memory,
     mini_open,
+    mini_order,
     mini_pool,
     mini_remove,
     mini_scale,
@@ -52,27 +53,18 @@ from glidecached.advice.sample_event cimport (
     SAMPLE_WRITE,
     sample_event,
 )
-from glidecached.advice.sampled_key cimport KEY_IN_USE, KEY_KNOWN_STALE, KEY_SEEN, SampledKey
+from glidecached.advice.sampled_key cimport KEY_IN_USE, KEY_KNOWN_STALE, KEY_SEEN, SampledKey, threshold_of
 
 from glidecached.advice.advice_report import advice_report
 from glidecached.advice.simulated_points import simulated_points
 
-LOOKUP_HIT = SAMPLE_LOOKUP_HIT
-LOOKUP_MISS = SAMPLE_LOOKUP_MISS
-STORE = SAMPLE_STORE
-KNOWN = SAMPLE_KNOWN
-WRITE = SAMPLE_WRITE
-FORGET = SAMPLE_FORGET
-FLUSH = SAMPLE_FLUSH
-PAUSE = SAMPLE_PAUSE
-RESUME = SAMPLE_RESUME
+LOOKUP_HIT, LOOKUP_MISS, STORE, KNOWN = SAMPLE_LOOKUP_HIT, SAMPLE_LOOKUP_MISS, SAMPLE_STORE, SAMPLE_KNOWN
+WRITE, FORGET, FLUSH, PAUSE, RESUME = SAMPLE_WRITE, SAMPLE_FORGET, SAMPLE_FLUSH, SAMPLE_PAUSE, SAMPLE_RESUME
 
 cdef enum:
-    HASH_CLASSES = 1024
     # A part of the places is free after room was made.
     FREE_PART = 16
-    # With more keys than these, all of the time is looked at for fewer keys rather than some of it for all: windows end
-    # when the sample's lookups are too many.
+    # With more keys than these, all of the time is looked at for fewer keys rather than some of it for all.
     ENOUGH_KEYS = 4096
     LOOKUPS_A_SECOND = 5000
 
@@ -127,20 +119,12 @@ cdef class KeySample:
 
     cdef list leaving_order(self):
         """Return the keys that the real pool has, in the order in which it evicts them, with the times of their stores."""
+        cdef uint16_t ordered[SAMPLE_KEYS]
+        cdef uint32_t count = 0, at
         cdef const mini_pool *pool = &self.pools[0]
-        cdef uint16_t at, key
-        cdef list found = []
-        if self.room == 0 or self.pool_count == 0:
-            return found
-        at = pool.lowest
-        while at != SAMPLE_NONE:
-            key = pool.lists[at].first
-            while key != SAMPLE_NONE:
-                if mini_is_live(pool, key, self.now_ns):
-                    found.append((key, max(pool.entries[key].ends_ns - pool.ttl_ns, 0)))
-                key = pool.entries[key].after
-            at = pool.lists[at].higher
-        return found
+        if self.pool_count:
+            count = mini_order(pool, self.now_ns, ordered)
+        return [(ordered[at], max(pool.entries[ordered[at]].ends_ns - pool.ttl_ns, 0)) for at in range(count)]
 
     cdef void begin_counting(self) noexcept:
         """Start the counts of lookups again; what is known of keys stays."""
@@ -397,10 +381,7 @@ cdef class KeySample:
         return &self.chains[(hash >> 32) & self.chain_mask]
 
     cdef bint grow(self) noexcept nogil:
-        """Make room for twice as many keys. Return whether there is more: not beyond the bound, or without memory.
-
-        What has grown before the memory ended is only larger than it need be.
-        """
+        """Make room for twice as many keys. Return whether there is more: not beyond the bound, or without memory."""
         cdef uint32_t before = self.room, key, index, ends = 2 * SAMPLE_ROOM
         cdef uint32_t room = min(max(2 * before, <uint32_t>SAMPLE_ROOM), <uint32_t>SAMPLE_KEYS)
         cdef uint16_t *chains
@@ -477,20 +458,9 @@ cdef class KeySample:
 
     cdef void lower_threshold(self, uint32_t most) noexcept nogil:
         """Leave the keys out whose hashes are highest, so that at most so many are left."""
-        cdef uint32_t counts[HASH_CLASSES]
-        cdef uint32_t key, index, count = 0
-        cdef uint64_t wanted = self.threshold
+        cdef uint64_t wanted = threshold_of(self.keys, self.room, self.threshold, most)
         cdef double kept
-        memset(counts, 0, sizeof(counts))
-        for key in range(self.room):
-            if self.keys[key].flags & KEY_IN_USE:
-                counts[<uint64_t><uint32_t>self.keys[key].hash * HASH_CLASSES // self.threshold] += 1
-        # Hashes spread evenly, so a class of them is a few keys.
-        for index in range(HASH_CLASSES):
-            count += counts[index]
-            if count > most:
-                wanted = max(self.threshold * index // HASH_CLASSES, <uint64_t>1)
-                break
+        cdef uint32_t key, index
         kept = wanted / <double>self.threshold
         self.threshold = wanted
         for key in range(self.room):
@@ -521,13 +491,6 @@ cdef class KeySample:
         self.all_lookups += lookups
         self.all_misses += misses
         self.all_seconds += seconds
-
-    cdef double time_share(self) noexcept:
-        """Return the share of the time that was sampled."""
-        cdef double sampled = self.now_ns - self.began_ns
-        if self.all_seconds > 0:
-            return min(self.seconds / self.all_seconds, 1.0)
-        return sampled / (sampled + self.passed_over_ns) if sampled > 0 else 1
 
     def report(self, sizes_kb=None, ttls_ms=None, lost=0):
         from glidecached.advice.sample_estimates import SampleEstimates  # it knows this class

@@ -240,6 +240,16 @@ static inline bool mini_is_empty(const mini_pool *pool) {
     return pool->lowest == SAMPLE_NONE || pool->lists[pool->lowest].first == SAMPLE_NONE;
 }
 
+/* The keys of live entries, in the order in which they are evicted. Returns their number. */
+static inline uint32_t mini_order(const mini_pool *pool, int64_t now_ns, uint16_t *keys) {
+    uint32_t count = 0;
+    for (uint16_t list = pool->lowest; list != SAMPLE_NONE; list = pool->lists[list].higher)
+        for (uint16_t key = pool->lists[list].first; key != SAMPLE_NONE; key = pool->entries[key].after)
+            if (mini_is_live(pool, key, now_ns))
+                keys[count++] = key;
+    return count;
+}
+
 /* Whether the key's entry needs no victims. */
 static inline bool mini_has_room(const mini_pool *pool, uint32_t key) {
     return !pool->bound_bytes || pool->used_bytes + pool->charges[key] <= pool->scaled_bytes;

@@ -32,6 +32,7 @@ cdef extern from "mini_pool.h" nogil:
 
     bint sample_grow(void *array, size_t size, uint32_t before, uint32_t room)
     void mini_open(mini_pool *pool, uint64_t bound_bytes, int64_t ttl_ns, bint is_lfu, bint has_ages)
+    uint32_t mini_order(const mini_pool *pool, int64_t now_ns, uint16_t *keys)
     bint mini_grow(mini_pool *pool, uint32_t room)
     void mini_close(mini_pool *pool)
     void mini_clear(mini_pool *pool)

@@ -1,49 +1,28 @@
 # The sampling of one pool's traffic: see pool_sampling.pyi.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from glidecache_shared.pool.layout cimport gpool_sample
-from glidecache_shared.pool.store cimport PoolStore
 from glidecached.advice.event_list cimport EventList
-from glidecached.advice.key_sample cimport KeySample
 from glidecached.advice.sample_event cimport sample_event
-from glidecached.advice.written_prefixes cimport WrittenPrefixes
+from glidecached.advice.sample_sources cimport SampleSources
 
 
-cdef class PoolSampling:
-    cdef PoolStore store
-    cdef readonly KeySample sample
-    cdef WrittenPrefixes prefixes
+cdef class PoolSampling(SampleSources):
     cdef tuple pool
     # Low 32 bits of hashes below these are sampled: of lookups, while a window is open; of all that changes entries.
     cdef uint64_t lookups_below
     cdef uint64_t changes_below
     # What the daemon saw itself and what workers left, since the last turn; then both in the order of time.
     cdef EventList own
-    cdef EventList left
-    cdef EventList merged
     cdef Py_ssize_t fed
     cdef Py_ssize_t put_count  # events of `left` that are merged already
-    cdef int64_t last_ns
     # Windows
     cdef readonly bint open
     cdef int64_t closed_ns
     cdef double tokens
     cdef int64_t refilled_ns
-    # Exact totals, up to this time.
-    cdef uint64_t hits
-    cdef uint64_t misses
-    cdef int64_t counted_ns
-    cdef uint64_t all_hits
-    cdef uint64_t all_misses
-    cdef int64_t all_ns
-    cdef readonly uint64_t not_kept
-    cdef readonly uint64_t invalid
-    cdef readonly uint64_t arrived
-    cdef readonly uint64_t late
     cdef uint64_t lost_before
     cdef readonly bint ended
 
-    cdef int rebase(self, int64_t now_ns) except -1
     cdef uint64_t whole_hash(self, bytes key) noexcept
     cdef sample_event *add(self, EventList *events) noexcept
     cdef void looked_up(self, bytes key, uint32_t kind, bint hit, int64_t now_ns) noexcept
@@ -54,9 +33,7 @@ cdef class PoolSampling:
     cdef int forgetting(self) except -1
     cdef void forgot(self, bytes key, int64_t now_ns) noexcept
     cdef int written(self, bytes key) except -1
-    cdef int count_write(self, bytes key) except -1
     cdef int begin(self) except -1
-    cdef int gather(self, int64_t now_ns) except -1
     cdef int merge(self, int64_t now_ns) except -1
     cdef void append(self, const sample_event *event) noexcept
     cdef int feed(self, int64_t until_ns) except -1
@@ -64,7 +41,4 @@ cdef class PoolSampling:
     cdef int interleave(self) except -1
     cdef int end_window(self, int64_t ends_ns, int64_t now_ns) except -1
     cdef void mark(self, uint32_t what, int64_t time_ns) noexcept
-    cdef int count_window(self, int64_t until_ns, int64_t now_ns) except -1
-    cdef int rebase_all(self, int64_t now_ns) except -1
-    cdef int count_all(self, int64_t now_ns) except -1
     cdef void publish(self) noexcept

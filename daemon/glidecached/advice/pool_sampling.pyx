@@ -14,21 +14,14 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
 from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecache_shared.pool.layout cimport (
-    GPOOL_MOST_SAMPLES,
-    GPOOL_SAMPLE_WRITE,
     gpool_entry_expires_ns,
     gpool_entry_kind,
-    gpool_event_time,
-    gpool_event_what,
     gpool_found,
     gpool_ring_bytes,
-    gpool_sample,
-    gpool_store_relaxed_u64,
 )
 from glidecache_shared.pool.memory.payload cimport encode
-from glidecache_shared.pool.memory.sample_ring cimport MOST_EMPTY
 from glidecache_shared.pool.store cimport PoolStore
-from glidecached.advice.event_list cimport KEPT_ROOM, EventList, add_to, clear, earlier_first, is_lookup
+from glidecached.advice.event_list cimport EventList, add_to, clear, earlier_first, is_lookup
 from glidecached.advice.key_sample cimport KeySample
 from glidecached.advice.mini_pool cimport SAMPLE_NONE
 from glidecached.advice.payload_digest cimport digest_of
@@ -44,6 +37,7 @@ from glidecached.advice.sample_event cimport (
     SAMPLE_WRITE,
     sample_event,
 )
+from glidecached.advice.sample_sources cimport SampleSources
 from glidecached.advice.written_prefixes cimport WrittenPrefixes
 
 import logging
@@ -59,16 +53,11 @@ cdef enum:
     # The daemon's own events between two turns: from so many on the window ends, and from so many on they are dropped.
     MOST_OWN_LOOKUPS = 2_048
     MOST_OWN = 4_096
-    # Events fed between two looks at the clock, and names of written keys looked up in one turn.
+    # Events fed between two looks at the clock.
     FED_AT_ONCE = 32
-    MOST_NAMED = 512
 
 
-# What a ring has left is copied here first: one daemon, one thread.
-cdef gpool_sample taken[GPOOL_MOST_SAMPLES + MOST_EMPTY]
-
-
-cdef class PoolSampling:
+cdef class PoolSampling(SampleSources):
     def __init__(self, PoolStore store not None, max_bytes, ttl_ns, policy, *, bint server_ttl):
         self.pool = (max_bytes, ttl_ns, policy, server_ttl)
         self.prefixes = WrittenPrefixes()
@@ -79,8 +68,6 @@ cdef class PoolSampling:
 
     def __dealloc__(self):
         free(self.own.events)
-        free(self.left.events)
-        free(self.merged.events)
 
     def begin_again(self):
         """Forget all that was sampled: keys have other hashes, or the clock of entries is another."""
@@ -301,60 +288,6 @@ cdef class PoolSampling:
             self.fail(error)
             return 0
 
-    cdef int count_write(self, bytes key) except -1:
-        """Count a write to a cached key; its name is None if the pool does not have it any more."""
-        gpool_store_relaxed_u64(&self.store.header.cached_key_writes, self.store.header.cached_key_writes + 1)
-        if key is not None:
-            self.prefixes.add(key)
-        return 0
-
-    # ---- what workers leave
-
-    cdef int gather(self, int64_t now_ns) except -1:
-        """Take what workers have left into a list, as far as it can be true."""
-        cdef uint32_t count = self.store.ring.take(taken)
-        cdef uint32_t index, what
-        cdef int named = 0
-        cdef int64_t time_ns
-        cdef bint is_sampled
-        cdef sample_event *event
-        cdef gpool_found found
-        cdef bytes key
-        for index in range(count):
-            what = gpool_event_what(taken[index].event)
-            time_ns = <int64_t>gpool_event_time(taken[index].event)
-            if what == 0 or what > GPOOL_SAMPLE_WRITE or time_ns > now_ns:
-                self.invalid += 1
-                continue
-            is_sampled = <uint32_t>taken[index].hash < self.sample.threshold
-            if what == GPOOL_SAMPLE_WRITE:
-                key = None
-                if named < MOST_NAMED:
-                    named += 1
-                    try:
-                        key = self.store.key_of_hash(taken[index].hash, &found)
-                    except PoolDamagedError:
-                        key = None  # the next request finds it, and has it replaced
-                self.count_write(key)
-            if not is_sampled:
-                self.late += what != GPOOL_SAMPLE_WRITE
-                continue
-            # Forgets may take what is left many times before it is fed.
-            if self.left.count >= (GPOOL_MOST_SAMPLES if self.merged.count == 0 else KEPT_ROOM):
-                self.not_kept += 1
-                continue
-            event = add_to(&self.left)
-            if event == NULL:
-                self.not_kept += 1
-                continue
-            memset(event, 0, sizeof(sample_event))
-            event.hash = taken[index].hash
-            event.time_ns = max(time_ns, self.last_ns)
-            event.what = SAMPLE_WRITE if what == GPOOL_SAMPLE_WRITE else SAMPLE_LOOKUP_HIT
-            event.kind = 0 if what == GPOOL_SAMPLE_WRITE else what
-            self.arrived += 1
-        return 0
-
     # ---- in the order of time
 
     cdef int merge(self, int64_t now_ns) except -1:
@@ -493,52 +426,6 @@ cdef class PoolSampling:
             known.life_ns = <int64_t>expires - hit.time_ns
         self.sample.feed(&known, 1)
         return True
-
-    # ---- exact totals
-
-    cdef int rebase(self, int64_t now_ns) except -1:
-        """Count lookups from here on."""
-        self.hits = self.store.header.daemon_hits + self.store.board.hits()
-        self.misses = self.store.header.misses
-        self.counted_ns = now_ns
-        return 0
-
-    cdef int count_window(self, int64_t until_ns, int64_t now_ns) except -1:
-        """Add all lookups since the last time, as far as they were in the window, which is open until `until_ns`.
-
-        The counters say how many there were until now: of a window that ended before, its share of the time.
-        """
-        cdef uint64_t hits = self.hits, misses = self.misses
-        cdef int64_t since_ns = self.counted_ns
-        cdef double share = 1.0, more_hits, more_misses
-        self.rebase(now_ns)
-        if now_ns <= since_ns:
-            return 0
-        if until_ns < now_ns:
-            share = max(until_ns - since_ns, <int64_t>0) / <double>(now_ns - since_ns)
-        # A board that a worker has spoilt may count less than before.
-        more_hits = share * (self.hits - hits) if self.hits > hits else 0.0
-        more_misses = share * (self.misses - misses) if self.misses > misses else 0.0
-        self.sample.count(
-            <int64_t>(more_hits + more_misses + 0.5), <int64_t>(more_misses + 0.5),
-            share * (now_ns - since_ns) * 1e-9)
-        return 0
-
-    cdef int rebase_all(self, int64_t now_ns) except -1:
-        self.all_hits = self.store.header.daemon_hits + self.store.board.hits()
-        self.all_misses = self.store.header.misses
-        self.all_ns = now_ns
-        return 0
-
-    cdef int count_all(self, int64_t now_ns) except -1:
-        """Add all lookups since the last time, between windows too."""
-        cdef uint64_t hits = self.all_hits, misses = self.all_misses
-        cdef int64_t since_ns = self.all_ns
-        self.rebase_all(now_ns)
-        more_hits = self.all_hits - hits if self.all_hits > hits else 0
-        more_misses = self.all_misses - misses if self.all_misses > misses else 0
-        self.sample.count_all(more_hits + more_misses, more_misses, max(now_ns - since_ns, <int64_t>0) * 1e-9)
-        return 0
 
     # ---- turns and reports
 

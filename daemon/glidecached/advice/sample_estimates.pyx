@@ -56,7 +56,7 @@ cdef class SampleEstimates:
         self.sampled_keys = sample.key_count
         self.sample_rate = share
         self.seconds = sample.all_seconds if sample.all_lookups > 0 else sample.seconds
-        self.time_share = sample.time_share()
+        self.time_share = time_share(sample)
         self.sampled_lookups = sample.retired_lookups
         for key in range(sample.room):
             self.sampled_lookups += sample.keys[key].lookups
@@ -201,6 +201,14 @@ cdef class SampleEstimates:
         all_hits = hits + others
         error += MODEL_ERROR * MODEL_ERROR * stale * stale
         return rate * stale / all_hits, rate * sqrt(error) / all_hits
+
+
+cdef double time_share(KeySample sample) noexcept:
+    """Return the share of the time that was sampled."""
+    cdef double sampled = sample.now_ns - sample.began_ns
+    if sample.all_seconds > 0:
+        return min(sample.seconds / sample.all_seconds, 1.0)
+    return sampled / (sampled + sample.passed_over_ns) if sampled > 0 else 1
 
 
 cdef double age_spread(KeySample sample, uint32_t index) noexcept:

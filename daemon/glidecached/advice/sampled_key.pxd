@@ -1,6 +1,7 @@
 # What is known of a sampled key. Times are in ns of the sample's own clock, which stands still between windows, but for
 # `stored_ns`, by which changes are timed.
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 cdef enum:
     # A key's flags
@@ -23,3 +24,24 @@ cdef struct SampledKey:
     uint32_t changed
     uint16_t next           # in the chain of its hash; or of free places
     uint16_t flags
+
+
+cdef enum:
+    HASH_CLASSES = 1024
+
+
+cdef inline uint64_t threshold_of(
+    const SampledKey *keys, uint32_t room, uint64_t threshold, uint32_t most
+) noexcept nogil:
+    """Return the threshold below which at most so many of the keys are. Hashes spread evenly: a class is a few keys."""
+    cdef uint32_t counts[HASH_CLASSES]
+    cdef uint32_t key, index, count = 0
+    memset(counts, 0, sizeof(counts))
+    for key in range(room):
+        if keys[key].flags & KEY_IN_USE:
+            counts[<uint64_t><uint32_t>keys[key].hash * HASH_CLASSES // threshold] += 1
+    for index in range(HASH_CLASSES):
+        count += counts[index]
+        if count > most:
+            return max(threshold * index // HASH_CLASSES, <uint64_t>1)
+    return threshold
