@@ -109,7 +109,7 @@ cdef sample_event *add_to(EventList *events, Py_ssize_t more=1) noexcept:
     cdef Py_ssize_t room
     cdef sample_event *grown
     if events.count + more > events.room:
-        room = max(2 * events.room, max(events.count + more, <Py_ssize_t>64))
+        room = max(events.room + events.room // 4, max(events.count + more, <Py_ssize_t>64))
         grown = <sample_event *>realloc(events.events, room * sizeof(sample_event))
         if grown == NULL:
             return NULL
