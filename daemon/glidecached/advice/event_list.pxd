@@ -6,7 +6,7 @@ from glidecached.advice.sample_event cimport SAMPLE_LOOKUP_HIT, SAMPLE_LOOKUP_MI
 
 cdef enum:
     # Lists keep so much room between turns; and so much is taken from a ring while a turn's events are being fed.
-    KEPT_ROOM = 1_024
+    KEPT_ROOM = 512
 
 
 cdef struct EventList:
@@ -29,9 +29,9 @@ cdef inline sample_event *add_to(EventList *events, Py_ssize_t more=1) noexcept:
     """Return room for so many more events, of which the first counts already; NULL without memory."""
     cdef Py_ssize_t room
     cdef sample_event *grown
-    # Twice as much each time, so that it is done seldom.
+    # Twice as much each time, so that it is done seldom; where the number is known, just so much.
     if events.count + more > events.room:
-        room = max(2 * events.room, max(events.count + more, <Py_ssize_t>64))
+        room = events.count + more if more > 1 else max(2 * events.room, <Py_ssize_t>64)
         grown = <sample_event *>realloc(events.events, room * sizeof(sample_event))
         if grown == NULL:
             return NULL

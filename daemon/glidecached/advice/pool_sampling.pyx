@@ -301,7 +301,8 @@ cdef class PoolSampling(SampleSources):
         self.tokens = min(
             <double>WINDOW_LOOKUPS, self.tokens + (now_ns - self.refilled_ns) * 1e-9 * LOOKUPS_A_SECOND)
         self.refilled_ns = now_ns
-        qsort(self.left.events, self.left.count, sizeof(sample_event), earlier_first)
+        if self.left.count != 0:
+            qsort(self.left.events, self.left.count, sizeof(sample_event), earlier_first)
         used_up = self.open and self.store.ring.has_memory and self.store.ring.is_used_up()
         if used_up and ends_ns == INT64_MAX:
             # The last hit that was left ends the window: later ones may have found the ring used up.
