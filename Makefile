@@ -7,9 +7,9 @@
 #   make lint         ruff, mypy --strict
 #   make format       ruff's formatter, its safe fixes, the coverage of the contract, the configuration's reference
 #   make bench-quick  the cost of a hit, beside the peers', as a table and a JSON file
-#   make bench-fronts the cost of a hit through the fronts and frameworks, beside their libraries' own; uvicorn's requests/s
-#   make bench-memory what a full cache costs eight workers in memory, one pool beside GLIDE's eight caches
-#   make bench-restart how long a daemon takes to go on with a million entries of the one before
+#   make bench-fronts the cost of a hit through the fronts and frameworks, beside their libraries' own; uvicorn's requests/s (BENCH_ARGS="--only calls,frameworks,uvicorn --rounds 7 --seconds 2 --json FILE")
+#   make bench-memory what a full cache costs eight workers in memory, one pool beside GLIDE's eight caches (BENCH_ARGS="--mb 256 --workers 8")
+#   make bench-restart how long a daemon takes to go on with a million entries of the one before (BENCH_ARGS="--entries 1000000 --rounds 5")
 #   make bench-isolation  what one client can do to another (BENCH_ARGS="--only jobs,shapes --before DIR"), as a table and a JSON file
 #   make bench-instructions  the instructions of a hit, a miss, an EXISTS, beside their budget (BENCH_ARGS="--before DIR", "--keep"); needs valgrind
 #   make bench-sampling  what sampling for advice costs a hit and the daemon, by pairs of slices with it and without

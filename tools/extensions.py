@@ -46,7 +46,39 @@ _STANDARD = [
 
 
 _UNALIGNED = ["-fno-align-functions", "-fno-align-jumps", "-fno-align-labels", "-fno-align-loops"]
-"""For the daemon, most of whose time is the kernel's: padding would be a twenty-fifth of its modules."""
+_COMPACT = [*_UNALIGNED, "-finline-limit=30"]
+"""For the daemon, most of whose time is the kernel's: without them its modules would be a tenth larger.
+
+Functions that Cython has in each module are called, not copied into each of their callers.
+"""
+
+_OF_MANY_KEYS = {"glidecached.many_reads", "glidecached.advice.key_sample"}
+"""Modules with work for each of many keys, where calls of small functions would cost a tenth."""
+
+_RARE = {
+    "glidecached.frontend.long_messages",
+    "glidecached.frontend.reply_packer",
+    "glidecached.handlers.arguments",
+    "glidecached.handlers.calls",
+    "glidecached.handlers.facts",
+    "glidecached.handlers.forget",
+    "glidecached.pools.forgotten_keys",
+    "glidecached.pools.key_hasher",
+    "glidecached.upstream.cluster.node_request",
+    "glidecached.upstream.cluster.reply_collector",
+    "glidecached.upstream.long_replies",
+    "glidecached.upstream.resp_assembly",
+}
+"""Modules that the usual miss and command hardly touch: they are compiled for size."""
+
+
+def _of_module(root: Path, name: str) -> list[str]:
+    """Return the compiler's arguments for a module besides `compile_arguments`."""
+    if root.name != "daemon" or os.environ.get("GLIDECACHED_DEBUG_BUILD") == "1":
+        return []
+    if name in _OF_MANY_KEYS:
+        return _UNALIGNED
+    return [*_COMPACT, "-Os"] if name in _RARE else _COMPACT
 
 
 def compile_arguments() -> list[str]:
@@ -96,17 +128,21 @@ def sources(root: Path) -> list[Path]:
 def cythonized(*, quiet: bool = False) -> list[Extension]:
     """Return the compiled modules, with their C code below `C_CODE`, made again where it is out of date."""
     arguments, linking = compile_arguments(), link_arguments()
+    named = [
+        (root, source, ".".join(source.relative_to(root).with_suffix("").parts))
+        for root in ROOTS
+        for source in sources(root)
+    ]
     modules = [
         Extension(
-            ".".join(source.relative_to(root).with_suffix("").parts),
+            name,
             [str(source)],
             include_dirs=[str(folder) for folder in HEADERS],
             depends=[str(header) for folder in HEADERS for header in sorted(folder.glob("*.h"))],
-            extra_compile_args=[*arguments, *(_UNALIGNED if root.name == "daemon" else ())],
+            extra_compile_args=[*arguments, *_of_module(root, name)],
             extra_link_args=linking,
         )
-        for root in ROOTS
-        for source in sources(root)
+        for root, source, name in named
     ]
     made: list[Extension] = cythonize(
         modules,

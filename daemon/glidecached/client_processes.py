@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,12 +16,29 @@ if TYPE_CHECKING:
     from glidecached.client_session import Sessions
     from glidecached.pools.pool import Pool
     from glidecached.process.loop import Loop
+    from glidecached.upstream.interface import Upstream
 
 logger = logging.getLogger(__name__)
 
 _LOCKS = Path("/proc/locks")
 _FIELDS = 8
+_MOST_CACHES = 4
+"""Enough to find the programs that name a wrong server."""
 _FORGET_MS = 60_000
+
+
+class UpstreamUsers(NamedTuple):
+    """The processes that use an upstream now, and the names or ids of the caches that they asked for."""
+
+    processes: set[int]
+    caches: set[str]
+
+    def stats(self) -> dict[str, Any]:
+        """Return a few of the caches, and numbers, for the operator."""
+        return {"processes": len(self.processes), "asked_by": sorted(self.caches)[:_MOST_CACHES]}
+
+
+NO_USERS = UpstreamUsers(set(), set())
 
 
 class ClientProcesses:
@@ -38,13 +55,23 @@ class ClientProcesses:
 
     def by_pool(self) -> dict[Pool, set[int]]:
         """Return, for each pool, the processes that are connected and used a session of it."""
+        return self.users()[0]
+
+    def users(self) -> tuple[dict[Pool, set[int]], dict[Upstream, UpstreamUsers]]:
+        """Return the same, and for each upstream with such processes also the caches that they asked for."""
         connected = self._connected()
-        found: dict[Pool, set[int]] = {}
+        of_pools: dict[Pool, set[int]] = {}
+        of_upstreams: dict[Upstream, UpstreamUsers] = {}
         for session in self._sessions:
             session.processes &= connected
             if session.pool is not None:
-                found.setdefault(session.pool, set()).update(session.processes)
-        return found
+                of_pools.setdefault(session.pool, set()).update(session.processes)
+            if session.processes:
+                users = of_upstreams.setdefault(session.upstream, UpstreamUsers(set(), set()))
+                users.processes.update(session.processes)
+                if session.cache_label is not None:
+                    users.caches.add(session.cache_label)
+        return of_pools, of_upstreams
 
     def _forget(self) -> None:
         """Remove processes that have ended: a session that outlives many workers must not remember all of them."""

@@ -30,6 +30,7 @@ cdef class ClientSession:
     cdef public long long used_ns
     cdef public dict watches
     cdef public set processes
+    cdef public object cache_label
     cdef readonly CommandOrder order
 
     # Its neighbours in the order of use.

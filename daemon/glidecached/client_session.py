@@ -100,6 +100,8 @@ class ClientSession:
         """The watches of its threads and event loops, by their numbers."""
         self.processes: set[int] = set()
         """Ids of processes that have used it: the one that made it, and its forks."""
+        self.cache_label: str | None = None
+        """The cache that its client asked for: its name or id, also before there is a pool; None without one."""
         self.order = order
         """The order of its open requests."""
 

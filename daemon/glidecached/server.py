@@ -18,7 +18,7 @@ from glidecache_shared.pool.files.boot_identity import boot_id, time_namespace
 from glidecache_shared.pool.reader import LAYOUT_VERSION
 from glidecached.advice.digests import AdviceDigests
 from glidecached.budget import Budget, DedicatedShares
-from glidecached.client_processes import ClientProcesses
+from glidecached.client_processes import NO_USERS, ClientProcesses
 from glidecached.client_session import Sessions
 from glidecached.doctor.self_examination import SelfExamination
 from glidecached.formatting import counted
@@ -288,9 +288,13 @@ class Server:
         }
 
     def _stats(self) -> dict[str, Any]:
-        upstreams, upstreams_left_out = bounded_upstreams(self._upstreams.stats())
+        processes, users = self._client_processes.users()
+        upstreams, upstreams_left_out = bounded_upstreams(
+            {**found, **users.get(upstream, NO_USERS).stats()}
+            for upstream, found in zip(self._upstreams, self._upstreams.stats(), strict=True)
+        )
         caches_left_out = max(0, len(self._pools) - MOST_CACHES)
-        caches = self._pools.stats(self._client_processes.by_pool(), most=MOST_CACHES)
+        caches = self._pools.stats(processes, most=MOST_CACHES)
         self._advice.add_to(caches)
         return {
             "daemon": {

@@ -333,12 +333,66 @@ def test_the_advice_for_damage_is_sound_where_chains_lead_nowhere(
     assert only(examine("--runtime-dir", own_daemon.runtime_dir), "entries")["status"] == "ok"
 
 
-def test_an_upstream_that_is_down_fails(own_daemon: Daemon, own_valkey: ValkeyServer) -> None:
+@pytest.mark.parametrize("kind", ["blocking"])
+def test_an_upstream_that_is_down_fails_while_a_program_uses_it(
+    own_daemon: Daemon, own_valkey: ValkeyServer, connect: Connector, unique_name: str
+) -> None:
     assert only(examine("--runtime-dir", own_daemon.runtime_dir), "upstream")["status"] == "ok"
+    client = connect(new_cache(name=unique_name), runtime_dir=own_daemon.runtime_dir, upstream="default")
     own_valkey.stop()
     finding = only(examine("--runtime-dir", own_daemon.runtime_dir), "upstream")
     assert finding["status"] == "fail"
     assert str(own_valkey.port) in finding["seen"]
+    assert finding["seen"].endswith(f"(used by cache {unique_name}, 1 connected process)"), finding
+    client.close()
+    finding = only(examine("--runtime-dir", own_daemon.runtime_dir), "upstream")
+    assert (finding["status"], "no cache and no program uses it" in finding["seen"]) == ("warn", True), (
+        finding
+    )
+
+
+_WRONG_SERVER = """
+import sys
+from glidecache.redis import Redis
+front = Redis(port=sys.argv[2], db=sys.argv[4], shared_cache=sys.argv[3], runtime_dir=sys.argv[1], host="127.0.0.1")
+try:
+    front.get("k")
+except Exception as error:
+    print(error, flush=True)
+input()
+"""
+
+
+def test_a_clients_wrong_server_is_named_with_its_cache_as_long_as_the_client_lives(
+    own_daemon: Daemon,
+) -> None:
+    port, programs = free_port(), []
+    try:
+        for database in (0, 3):
+            arguments = (str(own_daemon.runtime_dir), str(port), f"site{database}", str(database))
+            program = subprocess.Popen(
+                [sys.executable, "-c", _WRONG_SERVER, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=child_environment(),
+                text=True,
+            )
+            programs.append(program)
+            assert program.stdout is not None
+            assert program.stdout.readline(), "it has asked"
+        found = examine("--runtime-dir", own_daemon.runtime_dir)["upstream"][1:]
+        for database, finding in zip((0, 3), found, strict=True):
+            assert finding["status"] == "fail"
+            assert finding["seen"].startswith(
+                f"{HOST}:{port}, database {database}, user default: not connected"
+            )
+            assert finding["seen"].endswith(f"(used by cache site{database}, 1 connected process)"), finding
+    finally:
+        for program in programs:
+            program.communicate("\n", timeout=20)
+    found = examine("--runtime-dir", own_daemon.runtime_dir)["upstream"][1:]
+    assert [finding["status"] for finding in found] == ["skipped"] * len(found), found
+    assert all(finding["seen"].endswith("no program uses it any more") for finding in found)
 
 
 def test_an_upstream_by_a_unix_socket_is_tried_there(
@@ -351,7 +405,7 @@ def test_an_upstream_by_a_unix_socket_is_tried_there(
         listener.listen()
         finding = only(examine("--runtime-dir", daemon.runtime_dir), "upstream")
         assert finding["status"] == "ok", finding
-    assert only(examine("--runtime-dir", daemon.runtime_dir), "upstream")["status"] == "fail"
+    assert only(examine("--runtime-dir", daemon.runtime_dir), "upstream")["status"] == "warn"
 
 
 def test_a_file_system_on_disk_is_warned_of(tmp_path: Path) -> None:

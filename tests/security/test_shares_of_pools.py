@@ -127,7 +127,7 @@ def test_i11_a_name_is_not_taken_from_another_user_by_another_upstream(
     assert refusal is not None
     code, text = refusal
     assert code == protocol.ERROR_CONFIGURATION
-    assert f"uid {MEMBER.uid}'s, with another upstream identity: database 0, not 1" in text
+    assert f"uid {MEMBER.uid}'s, for another server, database or user: database 0, not 1" in text
     crowded.stop()
     crowded.start()
     # The name was never used: it is free now, for the user who comes first.

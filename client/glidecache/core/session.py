@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
     PoolUser = Callable[[PoolReader | None], None]
 
+ONLY_THE_DAEMON = ", and only the daemon can do this"
+"""The end of a `DaemonUnavailableError` of a client whose other commands go on without a daemon."""
+
 _MS = 1_000_000
 _ATTACH_ATTEMPTS = 4
 _REFUSALS = 4
@@ -180,7 +183,7 @@ class Session:
     ) -> Any:
         """Ask the servers, if they can do what was asked of the daemon."""
         if directly is None or self._direct is None:
-            message = f"{problem}, and only the daemon can do this"
+            message = problem + ONLY_THE_DAEMON
             raise DaemonUnavailableError(message)
         return await directly(self._direct, timeout_ns / 1e9)
 

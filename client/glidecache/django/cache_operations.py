@@ -126,9 +126,10 @@ class CacheOperations:
             self._undelivered.keep_prefix(prefix)
         await self._deliver()
 
-    async def attach(self) -> None:
-        """Attach to the pool. Raises `GlideError` if that is not possible."""
+    async def prove(self) -> None:
+        """Attach to the pool, and ask the server by way of the daemon. Raises `GlideError` if one is not possible."""
         await self._client.forget([_PROBE])
+        await self._client.prove(_PROBE)
 
     async def _write(self, keys: Sequence[bytes], commands: Sequence[Sequence[Any]]) -> Sequence[Any]:
         """Run commands that change keys, then forget the keys."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from glidecache.errors import ConfigurationError
+
 _SCHEMES = {
     "valkey": "valkey",
     "valkeys": "valkeys",
@@ -25,6 +27,8 @@ _SCHEMES = {
 _UPSTREAM = "upstream:"
 _SETTINGS = ("max_cache_kb", "ttl_ms", "eviction_policy", "server_ttl")
 _OPTIONS = ("cache", *_SETTINGS, "prefixes", "serializer", "upstream", "runtime_dir")
+_OF_CONFIGURATION = "use ClientSideCache.named("
+"""The daemon's advice where a cache of its configuration is asked for with settings: not for a Django project."""
 _DEFAULT_MAX_CACHE_KB = 65_536
 _DEFAULT_TTL_MS = 60_000
 
@@ -53,7 +57,8 @@ class CacheOptions:
             message = f"OPTIONS['runtime_dir'] is {runtime_dir!r}; it must be a path"
             raise ImproperlyConfigured(message)
         self.runtime_dir: str | None = None if runtime_dir is None else os.fsdecode(runtime_dir)
-        self.settings_are_defaults = not any(name in options for name in _SETTINGS)
+        self._settings = [name for name in _SETTINGS if name in options]
+        self.settings_are_defaults = not self._settings
         self.ttl_ms: int = options.get("ttl_ms", _DEFAULT_TTL_MS)
         self.cache = self._read_cache(options)
         # One object for all clients: theirs are of the same cache, and a name alone makes another each time.
@@ -62,6 +67,15 @@ class CacheOptions:
         self.of_front.attaches_at_once = False  # once for a process, and not in an event loop
         self.prefixes = _read_prefixes(options.get("prefixes"))
         self.serializer = serializer_of(options.get("serializer", "pickle"))
+
+    def refusal(self, error: ConfigurationError) -> str:
+        """Return the daemon's refusal in the words of `CACHES`."""
+        if self._settings and _OF_CONFIGURATION in str(error):
+            return (
+                f"cache {self.cache.name!r} is defined by the daemon's configuration, which has its settings: leave "
+                f"{', '.join(self._settings)} out of OPTIONS"
+            )
+        return _in_own_words(str(error))
 
     def _read_location(self, location: object) -> None:
         listed = list(location) if isinstance(location, (list, tuple)) else [location]
@@ -109,8 +123,12 @@ class CacheOptions:
                 server_ttl=options.get("server_ttl", True),
             )
         except (TypeError, ValueError) as error:
-            message = f"OPTIONS: {str(error).replace('entry_ttl_ms', 'ttl_ms')}"
+            message = f"OPTIONS: {_in_own_words(str(error))}"
             raise ImproperlyConfigured(message) from error
+
+
+def _in_own_words(text: str) -> str:
+    return text.replace("entry_ttl_ms", "ttl_ms")
 
 
 def _read_text(options: Mapping[str, Any], name: str) -> str | None:

@@ -13,9 +13,11 @@ from typing import Protocol
 from django.core.exceptions import ImproperlyConfigured
 
 from glidecache.batch import Batch
-from glidecache.errors import ConfigurationError
+from glidecache.errors import ConfigurationError, DaemonUnavailableError, RequestError
 from glidecache.fronts.first_attachment import attach_at_once
 from glidecache.fronts.library_clients import CLIENTS_OF_POOL, OPTIONS_OF_POOL
+from glidecache.fronts.pool_clients import OwnWayError
+from glidecache.fronts.unknown_arguments import unknown_to_connections
 from glidecache_shared.protocol import STRING
 
 TYPE_CHECKING = False
@@ -34,6 +36,7 @@ class ServerClient(Protocol):
     `attach`: at once, if a daemon answers promptly; raises `ConfigurationError`. `hit`: the value in the pool, or None.
     `cached`: from the pool as far as it has the keys. `uncached`: what the server has. `run`: commands in one write;
     raises the first error. `forget`, `forget_prefix`: remove entries from the pool; raise `GlideError`.
+    `prove`: ask the server for a key by way of the daemon; raises `GlideError` if that is not possible.
     `disconnect`: close what is idle; the next call connects again.
     """
 
@@ -45,6 +48,7 @@ class ServerClient(Protocol):
     async def run(self, commands: Sequence[Sequence[Any]]) -> Sequence[Any]: ...  # noqa: D102
     async def forget(self, keys: Sequence[bytes]) -> None: ...  # noqa: D102
     async def forget_prefix(self, prefix: bytes) -> None: ...  # noqa: D102
+    async def prove(self, key: bytes) -> None: ...  # noqa: D102
     async def disconnect(self) -> None: ...  # noqa: D102
 
 
@@ -86,6 +90,10 @@ class UrlClient:
     async def forget_prefix(self, prefix: bytes) -> None:
         """Remove the entries of all keys that begin with the prefix. Raises `GlideError`."""
         await _end_of(self._front._glidecache._client()._forget_prefix(prefix))
+
+    async def prove(self, key: bytes) -> None:
+        """Ask the server for a key by way of the daemon. Raises `GlideError` if that is not possible."""
+        await _proof(self._front._glidecache._client(), key)
 
     async def disconnect(self) -> None:
         """Close the idle connections to the server; the next call connects again."""
@@ -142,6 +150,10 @@ class UpstreamClient:
         """Remove the entries of all keys that begin with the prefix. Raises `GlideError`."""
         await _end_of(self._client._forget_prefix(prefix))
 
+    async def prove(self, key: bytes) -> None:
+        """Ask the server for a key by way of the daemon. Raises `GlideError` if that is not possible."""
+        await _proof(self._client, key)
+
     async def disconnect(self) -> None:
         """Do nothing: connections to the server are the daemon's."""
 
@@ -155,6 +167,18 @@ def client_of(options: CacheOptions, pool_clients: dict[Any, Any] | None = None)
     return (UrlClient if options.url else UpstreamClient)(options, pool_clients)
 
 
+async def _proof(client: Any, key: bytes) -> None:
+    try:
+        await _end_of(client.get(key))
+    except OwnWayError:
+        message = "glidecached did not answer in time"
+        raise DaemonUnavailableError(message) from None
+    except (ConfigurationError, OSError):
+        raise
+    except RequestError:
+        pass  # the server's own answer, such as NOPERM
+
+
 async def _end_of(result: Any) -> Any:
     """Return the result of a call, which is awaited if need be."""
     return await result if isawaitable(result) else result
@@ -163,6 +187,12 @@ async def _end_of(result: Any) -> Any:
 def _front_of(front: Any, options: CacheOptions, pool_clients: dict[Any, Any] | None) -> Any:
     try:
         pool = front.ConnectionPool.from_url(options.url)
+        unknown = unknown_to_connections(pool.connection_class, pool.connection_kwargs)
+        if unknown:
+            message = (
+                f"LOCATION has {', '.join(unknown)} in its query, which valkey-py does not know; leave it out"
+            )
+            raise ImproperlyConfigured(message)
         pool.__dict__[OPTIONS_OF_POOL] = options.of_front
         if pool_clients is not None:
             pool.__dict__[CLIENTS_OF_POOL] = pool_clients

@@ -77,7 +77,7 @@ def _held_clients(location: object, options: Mapping[str, Any]) -> HeldClients:
     except ConfigurationError as error:
         if is_for_a_check():
             return made  # not kept: elsewhere it is an error
-        message = f"LOCATION, OPTIONS: {error}"
+        message = f"LOCATION, OPTIONS: {made.options.refusal(error)}"
         raise ImproperlyConfigured(message) from error
     # Two threads may each make them; both use the first that are kept. The others have no connection.
     return _held.setdefault(identity, made)

@@ -12,6 +12,7 @@ from glidecache.fronts.pool_clients import AsyncPoolClient
 from glidecache.fronts.server_fronts import ClusterFront, SingleFront
 from glidecache.fronts.shared_reads import NOT_CACHED
 from glidecache.fronts.uncached_twins import uncached_twin
+from glidecache.fronts.unknown_arguments import refusing_unknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class AsyncFront(FrontBase):
     async def forget(self, *keys: Any) -> int:
         """Remove these keys' entries from the shared pool, for all processes of the host; return how many there were.
 
-        Raises the library's `ConnectionError` while no daemon answers: nothing was removed then.
+        Raises the library's `ConnectionError` while no daemon answers: nothing was removed then. `TypeError`: a list.
         """
         reads = self._need_reads()
         encoded = reads.encoded_keys(keys)
@@ -108,7 +109,8 @@ class AsyncClusterFront(AsyncFront, ClusterFront):
         url, of_url = split_url(url)
         found = with_url(arguments, of_url)
         options = FrontOptions.taken_from(found)
-        client: Self = super().from_url(url, **found)
+        with refusing_unknown(cls._library, options):
+            client: Self = super().from_url(url, **found)
         client._begin_cluster(options)
         return client
 

@@ -60,7 +60,7 @@ class BlockingFront(FrontBase):
     def forget(self, *keys: Any) -> int:
         """Remove these keys' entries from the shared pool, for all processes of the host; return how many there were.
 
-        Raises the library's `ConnectionError` while no daemon answers: nothing was removed then.
+        Raises the library's `ConnectionError` while no daemon answers: nothing was removed then. `TypeError`: a list.
         """
         reads = self._need_reads()
         encoded = reads.encoded_keys(keys)

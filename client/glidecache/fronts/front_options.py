@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAMES = ("shared_cache", "cache_prefixes", "upstream", "runtime_dir", "forget_writes")
 
-_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_TRUTH = {"true": True, "false": False}
 
 _DEFAULT_MAX_CACHE_KB = 65_536
 _DEFAULT_ENTRY_TTL_MS = 60_000
@@ -66,7 +66,12 @@ class FrontOptions:
             raise ConfigurationError(message)
         self.upstream: str | None = upstream
         self.runtime_dir: str | None = None if runtime_dir is None else os.fsdecode(runtime_dir)
-        self.forget_writes = _read_truth("forget_writes", forget_writes)
+        if forget_writes is not None and not isinstance(forget_writes, bool):
+            message = (
+                f"forget_writes is {forget_writes!r}; it must be True or False (in a URL: true or false)"
+            )
+            raise ConfigurationError(message)
+        self.forget_writes = bool(forget_writes)
         if self.cache is None:
             given = (cache_prefixes, upstream, runtime_dir, forget_writes or None)
             for name, value in zip(NAMES[1:], given, strict=True):
@@ -104,8 +109,22 @@ def split_url(url: str) -> tuple[str, dict[str, Any]]:
             found[name] = unquote_plus(quoted) or None
     if not found:
         return url, found
+    read_url_text(found)
     query = "&".join(others)
     return address + ("?" if query else "") + query + hash_sign + fragment, found
+
+
+def names_in(url: str) -> list[str]:
+    """Return the names of the arguments in a URL's query."""
+    query = url.partition("?")[2].partition("#")[0]
+    return [unquote_plus(part.partition("=")[0]) for part in query.split("&") if "=" in part]
+
+
+def read_url_text(arguments: dict[str, Any]) -> None:
+    """Put values in the place of the texts that a URL has for them."""
+    given = arguments.get("forget_writes")
+    if isinstance(given, str):
+        arguments["forget_writes"] = _TRUTH.get(given.lower(), given)
 
 
 def with_url(keywords: Mapping[str, Any], of_url: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,17 +154,6 @@ def default_cache(name: str) -> ClientSideCache:
     return ClientSideCache.create(
         _DEFAULT_MAX_CACHE_KB, _DEFAULT_ENTRY_TTL_MS, enable_metrics=True, name=name, server_ttl=True
     )
-
-
-def _read_truth(name: str, value: object) -> bool:
-    """Return whether it is true, given as such or as a URL's text."""
-    found = _TRUTH.get(value.lower()) if isinstance(value, str) else value
-    if found is None and value is None:
-        return False
-    if not isinstance(found, bool):
-        message = f"{name} is {value!r}; it must be True or False (in a URL: true or false)"
-        raise ConfigurationError(message)
-    return found
 
 
 def _read_prefixes(prefixes: object) -> tuple[Prefix, ...] | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from glidecache.errors import ConfigurationError, DaemonUnavailableError
+from glidecache.fronts.unknown_arguments import parameters_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,6 +101,22 @@ class Library:
         pool = self._module.ConnectionPool(**ours)
         client = getattr(self._module, self.client_name)(connection_pool=pool)
         return client.response_callbacks
+
+    @cached_property
+    def cluster_arguments(self) -> frozenset[str]:
+        """The arguments of all clients and connections. The blocking cluster clients drop what they do not know."""
+        module, cluster = self._module, self._module.cluster
+        names = set(getattr(cluster, f"{self.name.upper()}_ALLOWED_KEYS"))
+        for kind in (
+            getattr(module, self.client_name),
+            getattr(module, self.cluster_name),
+            getattr(module.asyncio, self.cluster_name),
+            module.ConnectionPool,
+            module.Connection,
+            module.SSLConnection,
+        ):
+            names |= parameters_of(kind)
+        return frozenset(names)
 
     def key_slot(self, key: bytes) -> int:
         """Return the slot of a key in a cluster."""

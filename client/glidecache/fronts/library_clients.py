@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 
 from glidecache.errors import ConfigurationError
-from glidecache.fronts.front_options import FrontOptions
+from glidecache.fronts.front_options import FrontOptions, read_url_text
 from glidecache.fronts.noted_pipelines import note_writes_of
 from glidecache.fronts.reply_shapes import ReplyShapes
 from glidecache.fronts.server_identity import settings_of
 from glidecache.fronts.shared_reads import SharedReads
+from glidecache.fronts.unknown_arguments import refuse_unknown_of_pool
 from glidecache.fronts.written_keys import forget_with_pipeline
 
 TYPE_CHECKING = False
@@ -94,6 +95,9 @@ class FrontBase(LibraryClient):
         settings = settings_of(
             library, options, arguments, pool.connection_class, by_sentinel=library.is_sentinels(pool)
         )
+        # Each client of the pool has the same arguments, which were checked with the first.
+        if CLIENTS_OF_POOL not in pool.__dict__:
+            refuse_unknown_of_pool(library, pool.connection_class, arguments)
         # Clients that share a pool of connections, as one for each request may, share the hold on the cache.
         clients: dict[Any, Any] = pool.__dict__.setdefault(CLIENTS_OF_POOL, {})
         encoder, resp3 = pool.get_encoder(), library.speaks_resp3(arguments)
@@ -169,6 +173,7 @@ def _options_of_pool(pool: Any) -> FrontOptions | None:
     arguments = getattr(pool, "connection_kwargs", None)
     if not isinstance(arguments, dict):
         return None
+    read_url_text(arguments)  # the libraries' pools can be made of a URL
     found = FrontOptions.taken_from(arguments)
     if found is not None:
         pool.__dict__[OPTIONS_OF_POOL] = found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from glidecache.fronts.front_options import FrontOptions, split_url, with_url
+from glidecache.fronts.front_options import FrontOptions, names_in, split_url, with_url
 from glidecache.fronts.library_clients import FrontBase
 from glidecache.fronts.uncached_twins import uncached_twin
+from glidecache.fronts.unknown_arguments import refuse_unknown_of_cluster, refusing_unknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ class SingleFront(FrontBase):
 
     def __init__(self, *args: Any, **arguments: Any) -> None:
         options = self._taken_options(arguments)
-        super().__init__(*args, **arguments)
+        with refusing_unknown(self._library, options):
+            super().__init__(*args, **arguments)
         self._begin_single(options)
 
     @classmethod
@@ -26,7 +28,8 @@ class SingleFront(FrontBase):
         url, of_url = split_url(url)
         found = with_url(arguments, of_url)
         options = FrontOptions.taken_from(found)
-        client: Self = super().from_url(url, **found)
+        with refusing_unknown(cls._library, options):
+            client: Self = super().from_url(url, **found)
         client._begin_single(options)
         return client
 
@@ -60,7 +63,12 @@ class ClusterFront(FrontBase):
         arguments = with_url(arguments, of_url)
         options = FrontOptions.taken_from(arguments)
         self._refuse_own_cache(options, arguments)
-        super().__init__(*args, **arguments)
+        if options is not None and options.cache is not None:
+            url = arguments.get("url")
+            in_url = names_in(url) if isinstance(url, str) else ()
+            refuse_unknown_of_cluster(self._library, [*arguments, *in_url])
+        with refusing_unknown(self._library, options):
+            super().__init__(*args, **arguments)
         self._begin_cluster(options)
 
     def lock(self, *args: Any, **options: Any) -> Any:

@@ -205,7 +205,11 @@ class SharedReads:
         return value
 
     def encoded_keys(self, keys: Sequence[Any]) -> list[bytes]:
-        """Return keys as they are sent. Raises the errors of the library's encoder."""
+        """Return keys as they are sent. Raises `TypeError` for a list, and the encoder's errors."""
+        for key in keys:
+            if isinstance(key, (list, tuple, set, frozenset, dict)):
+                message = f"forget(*keys) takes each key as an argument, and got a {type(key).__name__}: forget(*keys)"
+                raise TypeError(message)
         return [bytes(self._encoder.encode(key)) for key in keys]
 
     def written_keys(self, args: Sequence[Any] | None = None) -> WrittenKeys:

@@ -17,7 +17,7 @@ from glidecache_shared import __version__
 from glidecache_shared.runtime_dir import endpoint, find_runtime_dir
 from glidecached.cli.host_options import HostCommand
 from glidecached.config.diff import Source
-from glidecached.config.load import ConfigError
+from glidecached.config.load import SYSTEM_CONFIG, ConfigError
 from glidecached.config.model import DEFAULT_UPSTREAM, Config, NamedUpstream
 from glidecached.logs import SUMMARY_INTERVAL_MS, LogHandler
 from glidecached.upstream.target import Target, parse_address
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SYSTEM_CONFIG = Path("/etc/glidecached/glidecached.toml")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 EXIT_CONFIGURATION = 78

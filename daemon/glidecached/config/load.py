@@ -45,6 +45,7 @@ _SINGLE = ("daemon", "metrics", "advice")
 """Sections that are one table; the others have one table per name."""
 
 
+SYSTEM_CONFIG = Path("/etc/glidecached/glidecached.toml")
 SERVICES_CREDENTIALS = "/run/credentials/"
 """The directory in which systemd puts a unit's LoadCredential= files, for as long as its service runs."""
 

@@ -12,9 +12,8 @@ from typing import Any
 
 from glidecache_shared import protocol
 from glidecache_shared.runtime_dir import check_endpoint, find_runtime_dir, socket_path
-from glidecached.cli.daemon import SYSTEM_CONFIG
 from glidecached.cli.daemon_client import DaemonClient, DaemonUnreachableError, RefusedError
-from glidecached.config.load import ConfigError, load
+from glidecached.config.load import SYSTEM_CONFIG, ConfigError, load
 from glidecached.doctor.context import Configuration, Contact, DoctorContext, Process
 from glidecached.doctor.namespaces import shares_namespace
 from glidecached.pools.pool_dir import default_pool_dir

@@ -86,7 +86,7 @@ class SelfExamination:
             except OSError:
                 continue  # `glidecache doctor` says why it cannot be checked
         for upstream in numbers["upstreams"]:
-            finding = judge_upstream(upstream)
+            finding = judge_upstream(upstream, numbers)
             if finding is not None:
                 yield finding
         yield from self._judge_turns(now)

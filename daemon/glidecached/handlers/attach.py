@@ -230,6 +230,7 @@ class AttachHandlers:
             request.fail(ERROR_BUSY, str(error))
             return
         session.processes.add(request.peer.pid)
+        session.cache_label = spec.cache_label
         timeout_ms = spec.request_timeout_ms or (
             named.request_timeout_ms if named else DEFAULT_REQUEST_TIMEOUT_MS
         )

@@ -102,6 +102,11 @@ class AttachSpec:
         """Return whether the client wants a pool."""
         return self.configured_cache is not None or self.pool_key is not None
 
+    @property
+    def cache_label(self) -> str | None:
+        """Return the name or id of the cache that the client wants; None without one."""
+        return self.configured_cache if self.pool_key is None else self.pool_key.label
+
 
 def read_spec(value: Any) -> AttachSpec:
     """Read ATTACH's map. Raises `MalformedError` for a wrong form, `SpecError` for impossible values."""

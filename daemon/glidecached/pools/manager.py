@@ -179,7 +179,10 @@ class PoolManager:
             raise CacheRefusedError(message)
         if identity != cache.identity:
             differences = _list(cache.identity.differences(identity))
-            message = f"{cache.key} belongs to another upstream identity: {differences}"
+            message = (
+                f"{cache.key} of the daemon's configuration is for {_ANOTHER_SERVER}: {differences}; name the server "
+                "as the configuration does, or choose another cache name"
+            )
             raise CacheRefusedError(message)
         pool = self._table.get(cache.key)
         return self.changes.make(cache) if pool is None else self._healed(pool)
@@ -325,20 +328,27 @@ class PoolManager:
             self._loop.defer(self._look_after_files)
 
 
+_ANOTHER_SERVER = "another server, database or user"
+_SAME_WORDS = (
+    "; all programs that share a cache name its server in the same words (localhost is not 127.0.0.1), with the same "
+    "database and user: do so, or choose another cache name"
+)
+
+
 def _name(admission: Admission) -> str:
     return "clients' own addresses" if admission.upstream is None else f"the upstream {admission.upstream!r}"
 
 
 def _refusal(pool: Pool, foreign: list[str], differing: list[str], *, stays: bool) -> str:
     reason = (
-        f"another upstream identity: {_list(foreign)}" if foreign else f"other settings: {_list(differing)}"
+        f"for {_ANOTHER_SERVER}: {_list(foreign)}" if foreign else f"with other settings: {_list(differing)}"
     )
     if not stays or pool.held():
-        return f"{pool.key} is in use with {reason}"
+        return f"{pool.key} is in use {reason}{_SAME_WORDS if foreign else ''}"
     owner = "another user's" if pool.maker is None else f"uid {pool.maker.uid}'s"
     return (
-        f"{pool.key} is {owner}, with {reason}; only a client with the same upstream identity and access may replace "
-        "it: choose another name, or have it dropped (glidecache drop)"
+        f"{pool.key} is {owner}, {reason}; only a client of the same server, database and user, with the same access, "
+        "may replace it: choose another name, or have it dropped (glidecache drop)"
     )
 
 

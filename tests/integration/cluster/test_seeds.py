@@ -89,7 +89,7 @@ def test_c18_a_way_that_the_cluster_does_not_know_is_another_identity(
     with proxy_before(cluster.nodes[1].port) as proxy:
         for nodes in ([], [cluster.nodes[1]]):
             addresses = [NodeAddress(HOST, proxy.port), *at_nodes(*nodes)["addresses"]]
-            with pytest.raises(ConfigurationError, match="another upstream identity: addresses"):
+            with pytest.raises(ConfigurationError, match="another server, database or user: addresses"):
                 connect(cache, addresses=addresses)
 
 
@@ -101,7 +101,9 @@ def test_c18_another_user_stays_another_identity(connect: Connector, cluster: Cl
     try:
         cache = new_cache()
         connect(cache, **at_nodes(cluster.nodes[0])).get("k")
-        with pytest.raises(ConfigurationError, match=r"another upstream identity: .*user default, not other"):
+        with pytest.raises(
+            ConfigurationError, match=r"another server, database or user: .*user default, not other"
+        ):
             connect(cache, **at_nodes(cluster.nodes[1]), credentials=ServerCredentials("secret", "other"))
     finally:
         for node in cluster.nodes[:2]:

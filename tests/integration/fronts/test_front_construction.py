@@ -158,7 +158,7 @@ def test_a_cluster_and_a_single_server_share_no_cache(
     port = request.getfixturevalue(other).port
     with FrontCalls(calls.kind, port, calls.runtime_dir, cluster=not calls.cluster) as others:
         for more, text in (
-            ({}, "another upstream identity"),
+            ({}, "another server, database or user"),
             ({"upstream": "default"}, "the upstream 'default' is a"),
         ):
             make = partial(by_keywords, others, {"shared_cache": unique_name, **more})

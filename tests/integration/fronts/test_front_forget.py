@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -31,6 +31,18 @@ def test_c25_a_forgotten_key_is_read_anew_by_all(
         assert [calls.call(client, "get", key) for key in ("k", "l", "7")] == [b"new"] * 3
     assert calls.call(first, "forget") == 0
     assert valkey.calls("get") == 6
+
+
+@pytest.mark.parametrize("keys", [["k", "l"], ("k",), {"k"}, frozenset("k"), {"k": 1}], ids=repr)
+def test_c25_a_list_of_keys_is_an_error_that_shows_the_call(
+    front_kind: FrontKind, valkey: ValkeyServer, tmp_path: Path, keys: Any
+) -> None:
+    with FrontCalls(front_kind, valkey.port, tmp_path / "run") as calls:
+        front = calls.front("catalog")
+        for arguments in ((keys,), ("m", keys)):
+            text = rf"forget\(\*keys\) takes each key as an argument, and got a {type(keys).__name__}: "
+            with pytest.raises(TypeError, match=text):
+                calls.call(front, "forget", *arguments)
 
 
 def test_c25_without_a_daemon_forget_raises_the_librarys_connection_error(

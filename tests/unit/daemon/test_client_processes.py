@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import lease
-from glidecached.client_processes import ClientProcesses, lease_takers
+from glidecached.client_processes import NO_USERS, ClientProcesses, lease_takers
 from glidecached.client_session import Sessions
 
 if TYPE_CHECKING:
@@ -61,6 +61,20 @@ def test_connected_processes_count_for_the_pool_of_their_session(loop: Any, upst
     assert attached.by_pool() == {pool: {11, 12}}
     connected.discard(12)
     assert attached.by_pool() == {pool: {11}}
+
+
+def test_an_upstreams_users_are_connected_processes_and_their_caches(loop: Any, upstream: Any) -> None:
+    sessions = Sessions(loop, max_sessions=10, idle_seconds=60)
+    connected = {11, 12}
+    attached = ClientProcesses(loop, sessions, lambda: connected)
+    for pid, label in ((11, "site"), (12, None), (13, "gone")):
+        session = sessions.open(1000, upstream, None, awaits_proof=True)
+        session.processes.add(pid)
+        session.cache_label = label
+    assert attached.users()[1][upstream].stats() == {"processes": 2, "asked_by": ["site"]}
+    connected.clear()
+    assert attached.users()[1] == {}
+    assert NO_USERS.stats() == {"processes": 0, "asked_by": []}
 
 
 def test_a_session_forgets_the_workers_that_are_gone(loop: Any, upstream: Any) -> None:

@@ -54,7 +54,8 @@ def test_c19_one_cache_object_is_one_pool_and_two_are_two(registry: PoolManager)
 
 def test_c18_a_held_pool_refuses_another_identity(registry: PoolManager) -> None:
     with take(registry.join(unnamed(), identity(), settings())):
-        with pytest.raises(CacheRefusedError, match="another upstream identity: database 0, not 1"):
+        text = "another server, database or user: database 0, not 1; all programs .* in the same words .*cache name"
+        with pytest.raises(CacheRefusedError, match=text):
             registry.join(unnamed(), identity(database=1), settings())
         with pytest.raises(CacheRefusedError, match="user default, not other"):
             registry.join(unnamed(), identity(user="other"), settings())

@@ -292,7 +292,7 @@ def test_i11_a_name_of_another_user_is_replaced_only_by_the_same_upstream_and_ac
     pool = registry.join(name(1), identity(), settings(), peer=peer())
     with pytest.raises(
         CacheRefusedError,
-        match=rf"is uid {USER}'s, with another upstream identity: database 0, not 1.*glidecache drop",
+        match=rf"is uid {USER}'s, for another server, database or user: database 0, not 1.*glidecache drop",
     ):
         registry.join(name(1), identity(database=1), settings(), peer=peer(OTHER_USER, 2))
     listed = Admission(upstream="listed", access=type(OPEN.access)(uids=frozenset({OTHER_USER})))

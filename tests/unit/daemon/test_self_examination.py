@@ -41,7 +41,16 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def upstream(**given: Any) -> dict[str, Any]:
-    return {"name": "default", "addresses": ["h:1"], "connected_to": None, "last_error": None, **given}
+    return {
+        "name": "default",
+        "identity": "h:1, database 0, user default",
+        "addresses": ["h:1"],
+        "connected_to": None,
+        "last_error": None,
+        "processes": 1,
+        "asked_by": [],
+        **given,
+    }
 
 
 def numbers(pool_dir: Path, *upstreams: dict[str, Any]) -> dict[str, Any]:
@@ -72,12 +81,57 @@ def test_upstreams_are_judged_by_what_is_known_of_them(pool_dir: Path, clock: li
     clock[0] += 10
     worst = examination.diagnose(numbers(pool_dir, upstream(), upstream(last_error="refused"))).worst
     assert worst is not None
-    assert (worst.check, worst.seen) == ("upstream", "default: not connected: refused")
+    assert (worst.check, worst.seen) == (
+        "upstream",
+        "default: not connected: refused (used by 1 connected process)",
+    )
     clock[0] += 10
     replica = upstream(connected_to="h:1", is_replica=True, fills_cache=False)
     worst = examination.diagnose(numbers(pool_dir, replica)).worst
     assert worst is not None
     assert worst.status is Status.WARN
+
+
+CACHE = {"name": "site", "id": None, "configured": False, "held": True}
+
+
+@pytest.mark.parametrize(
+    ("given", "caches", "status", "users"),
+    [
+        ({"processes": 0}, [], Status.WARN, "; no cache and no program uses it now"),
+        ({"processes": 0, "name": None}, [], None, ""),
+        ({"processes": 2, "name": None}, [], Status.FAIL, " (used by 2 connected processes)"),
+        ({"asked_by": ["a", "b"]}, [], Status.FAIL, " (used by cache a, cache b, 1 connected process)"),
+        ({"processes": 0}, [{**CACHE}], Status.FAIL, " (used by cache site)"),
+        ({"processes": 0}, [{**CACHE, "held": False}], Status.WARN, "; no cache and no program uses it now"),
+        (
+            {"processes": 0},
+            [{**CACHE, "held": False, "configured": True}],
+            Status.FAIL,
+            " (used by cache site)",
+        ),
+        (
+            {"processes": 0},
+            [{**CACHE, "identity": "other"}],
+            Status.WARN,
+            "; no cache and no program uses it now",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("quiet", "clock")
+def test_a_server_that_nothing_uses_is_no_failure(
+    pool_dir: Path, given: dict[str, Any], caches: list[dict[str, Any]], status: Status | None, users: str
+) -> None:
+    wrong = upstream(last_error="refused", **given)
+    found = numbers(pool_dir, wrong)
+    found["caches"] = [{"identity": wrong["identity"], **cache} for cache in caches]
+    worst = SelfExamination(Config, str(pool_dir)).diagnose(found).worst
+    if status is None:
+        assert worst is None
+        return
+    assert worst is not None
+    label = wrong["name"] or wrong["identity"]
+    assert (worst.status, worst.seen) == (status, f"{label}: not connected: refused{users}")
 
 
 @pytest.mark.usefixtures("quiet")

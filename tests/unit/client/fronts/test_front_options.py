@@ -24,6 +24,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"shared_cache": "c", "upstream": 7}, "upstream is 7"),
     ({"shared_cache": "c", "runtime_dir": 7}, "runtime_dir is 7"),
     ({"shared_cache": "c", "forget_writes": 7}, "forget_writes is 7"),
+    ({"shared_cache": "c", "forget_writes": "true"}, "forget_writes is 'true'"),
+    ({"shared_cache": "c", "forget_writes": 1}, "forget_writes is 1;"),
     ({"shared_cache": "c", "forget_writes": "always"}, "forget_writes is 'always'"),
     ({"forget_writes": True}, "forget_writes is given without shared_cache"),
     ({"cache_prefixes": ["a:"]}, "cache_prefixes is given without shared_cache"),
@@ -104,7 +106,7 @@ def test_without_a_cache_forget_says_what_is_missing(kind: FrontKind) -> None:
         (
             "valkey://h?upstream=u&runtime_dir=%2Frun%2Fg&forget_writes=true",
             "valkey://h",
-            {"upstream": "u", "runtime_dir": "/run/g", "forget_writes": "true"},
+            {"upstream": "u", "runtime_dir": "/run/g", "forget_writes": True},
         ),
     ],
 )
@@ -125,11 +127,28 @@ def test_a_name_alone_is_a_cache_of_the_documented_settings() -> None:
     assert FrontOptions(shared_cache=own).cache is own
 
 
-@pytest.mark.parametrize(
-    ("given", "read"), [(None, False), (False, False), (True, True), ("True", True), ("0", False)]
-)
-def test_a_url_may_say_whether_writes_are_forgotten(given: object, *, read: bool) -> None:
-    assert FrontOptions(shared_cache="c", forget_writes=given).forget_writes is read
+@pytest.mark.parametrize("given", ["true", "True", "false", "FALSE"])
+@pytest.mark.parametrize("kind", FRONT_KINDS, ids=str)
+def test_a_url_says_by_true_or_false_whether_writes_are_forgotten(kind: FrontKind, given: str) -> None:
+    front, module = kind.client_class(front=True), kind.module(front=True)
+    url = f"{kind.library}://localhost?shared_cache=c&runtime_dir=/nowhere&forget_writes={given}"
+    for client in (front.from_url(url), front(connection_pool=module.ConnectionPool.from_url(url))):
+        assert client._glidecache.forget_writes is (given.lower() == "true")
+
+
+@pytest.mark.parametrize("given", ["yes", "1", "0", "on", "treu"])
+@pytest.mark.parametrize("kind", FRONT_KINDS, ids=str)
+def test_any_other_text_is_an_error_with_the_right_form(kind: FrontKind, given: str) -> None:
+    front, module = kind.client_class(front=True), kind.module(front=True)
+    url = f"{kind.library}://localhost?shared_cache=c&forget_writes={given}"
+    text = rf"forget_writes is '{given}'; it must be True or False \(in a URL: true or false\)"
+    for make in (
+        lambda: front.from_url(url),
+        lambda: front(connection_pool=module.ConnectionPool.from_url(url)),
+        lambda: front(shared_cache="c", forget_writes=given),
+    ):
+        with pytest.raises(ConfigurationError, match=text):
+            make()
 
 
 @pytest.mark.parametrize("library", CLASSES)

@@ -59,7 +59,7 @@ def test_c18_another_identity_begins_anew(registry: PoolManager) -> None:
     registry.changes.reconfigure(catalog(database=1))
     assert old.ended
     assert count(registry) == 0
-    with pytest.raises(CacheRefusedError, match="another upstream identity"):
+    with pytest.raises(CacheRefusedError, match="another server, database or user"):
         registry.join_configured("catalog", identity())
 
 
