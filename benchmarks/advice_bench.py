@@ -121,7 +121,7 @@ def measure(name: str, policy: str, seed: int, changes: dict[str, Any]) -> Accur
         found.sizes.append((size, point["hit_rate"], true.hit_rate))
     for point in report["by_ttl"]:
         true = replayed(trace, bound, point["entry_ttl_ms"] * 1_000_000, policy)
-        stale = (point["stale_reads"] or 0.0, true.stale_reads) if load.change_rates[1] else (0.0, 0.0)
+        stale = (point["stale_reads"] or 0.0, true.stale_reads)
         found.ttls.append((point["entry_ttl_ms"], point["hit_rate"], true.hit_rate, *stale))
         if policy == "LRU" and point["entry_ttl_ms"] == 0 and not load.lives_s:
             judged = by_libcachesim(trace, bound)
