@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KEYS = 3_000
 SAMPLES = 1_024
-MOST_SAMPLING_BYTES = 4 * 1024 * 1024
+MOST_SAMPLING_BYTES = 4_000_000
 
 
 def withstand(*, directory: str, policy: str, attack: str, seconds: float) -> dict[str, Any]:

@@ -51,23 +51,23 @@ def test_hits_of_several_processes_arrive_each_once(
 ) -> None:
     store, sampling = sampled([b"k"])
     result = start_worker(
-        "hit_together", **files(store), hits=1_400, processes=4, one_shard=False, key="k"
+        "hit_together", **files(store), hits=700, processes=4, one_shard=False, key="k"
     ).result()
     assert result["statuses"] == [0] * 4
     settle(sampling)
-    assert store.metrics().hits == 5_600
-    assert (sampling.arrived, sampling.lost, sampling.invalid) == (5_600, 0, 0)
+    assert store.metrics().hits == 2_800
+    assert (sampling.arrived, sampling.lost, sampling.invalid) == (2_800, 0, 0)
 
 
 def test_hits_of_threads_and_forks_arrive_each_once(
     sampled: Callable[..., Any], start_worker: StartWorker
 ) -> None:
     store, sampling = sampled([b"k"])
-    result = start_worker("fork_and_count", **files(store), hits=300, generations=2, key="k").result()
+    result = start_worker("fork_and_count", **files(store), hits=150, generations=2, key="k").result()
     assert result["statuses"] == [0, 0]
     settle(sampling)
-    assert store.metrics().hits == 2 * 300 + 4 * 3 * 300
-    assert (sampling.arrived, sampling.lost, sampling.invalid) == (4_200, 0, 0)
+    assert store.metrics().hits == 2 * 150 + 4 * 3 * 150
+    assert (sampling.arrived, sampling.lost, sampling.invalid) == (2_100, 0, 0)
 
 
 def test_of_workers_that_are_killed_at_any_instant_at_most_one_sample_each_is_lost(

@@ -23,6 +23,8 @@ cdef uint32_t UNBOUNDED = UNBOUNDED_POINT
 cdef uint32_t LEAST_REGRESSED = 64
 # The standard error that all keys' rates of change share, and so no number of keys lowers, as a part of what they say.
 cdef double MODEL_ERROR = 0.1
+# Nor is a share of all reads that is smaller than twice this told from none.
+cdef double LEAST_ERROR = 0.0005
 
 
 cdef double stale_share(double rate, double mean_age, double spread) noexcept nogil:
@@ -199,7 +201,7 @@ cdef class SampleEstimates:
         error += rest * rest * variance
         stale += usual * each + rest * mean
         all_hits = hits + others
-        error += MODEL_ERROR * MODEL_ERROR * stale * stale
+        error += max(MODEL_ERROR * stale, LEAST_ERROR * all_hits / rate) ** 2
         return rate * stale / all_hits, rate * sqrt(error) / all_hits
 
 
