@@ -18,6 +18,7 @@ from glidecache import (
     TimeoutError,
 )
 from glidecache.sync import GlideClient as BlockingGlideClient
+from glidecached.doctor.turns import turns_of
 from support.valkey_server import HOST
 
 if TYPE_CHECKING:
@@ -28,12 +29,33 @@ if TYPE_CHECKING:
 
 LOADS = [(100, 5), (200, 2), (400, 1)]
 DEFAULT_TIMEOUT_S = 0.25
+STARVED_NS = 50_000_000
+ATTEMPTS = 5
 BUSY_THREADS = 8
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], Any]:
-    return asyncio.run if request.param == "asyncio" else uvloop.run
+def run(
+    request: pytest.FixtureRequest, daemon: Daemon, valkey: ValkeyServer
+) -> Callable[[Callable[[], Coroutine[Any, Any, None]]], None]:
+    """Run a test's coroutine, again if the daemon or the server waited long for a processor: that does count (C28)."""
+    run_loop = asyncio.run if request.param == "asyncio" else uvloop.run
+
+    def waited_ns() -> int:
+        return sum(turns_of(process.pid).waited_ns for process in (daemon, valkey))
+
+    def run_main(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        for _ in range(ATTEMPTS):
+            before_ns = waited_ns()
+            try:
+                return run_loop(main())
+            except AssertionError as error:
+                if waited_ns() - before_ns < STARVED_NS:
+                    raise
+                failure = error
+        raise failure
+
+    return run_main
 
 
 @pytest.fixture
@@ -79,7 +101,7 @@ def test_c28_tasks_that_work_before_their_command_do_not_time_out(
         assert await together(tasks, milliseconds, lambda number: client.get(f"k{number}")) == {"b'v'"}
         await client.close()
 
-    run(main())
+    run(main)
 
 
 def block(milliseconds: float) -> None:
@@ -126,7 +148,7 @@ def test_c28_a_loop_that_works_in_each_of_its_turns_does_not_time_out(
         working.cancel()
         await client.close()
 
-    run(main())
+    run(main)
 
 
 @pytest.mark.parametrize(("clients", "milliseconds"), [(20, 25), (50, 10), (80, 6)])
@@ -140,7 +162,7 @@ def test_c28_clients_are_created_in_a_busy_loop(
     async def main() -> None:
         assert await together(clients, milliseconds, create) == {"'OK'"}
 
-    run(main())
+    run(main)
 
 
 def test_c28_a_reply_that_has_arrived_is_a_reply(
@@ -159,7 +181,7 @@ def test_c28_a_reply_that_has_arrived_is_a_reply(
         assert await asyncio.gather(*sent) == [value] * len(sent)
         await client.close()
 
-    run(main())
+    run(main)
 
 
 def test_c28_threads_that_wait_for_the_interpreter_do_not_time_out(
@@ -205,4 +227,4 @@ def test_c28_a_daemon_that_hangs_is_not_waited_for_without_bound(
         own_daemon.resume()
         await client.close()
 
-    run(main())
+    run(main)
