@@ -351,3 +351,19 @@ def test_events_of_any_kind_leave_the_sample_sound() -> None:
         report = sample.report()
         assert all(0 <= point["hit_rate"] <= 1 for point in (*report["by_size"], *report["by_ttl"]))
         assert 0 <= report["sampled_keys"] <= 8192
+
+
+@pytest.mark.parametrize(("name", "seed"), [("few", 21), ("cluster29", 22), ("cluster45", 23)])
+def test_the_error_of_stale_reads_is_not_said_to_be_less_than_it_is(name: str, seed: int) -> None:
+    """Where hot keys are not sampled or hardly refreshed, and where nothing changes."""
+    trace = make_trace(named(name, lookups=40_000), seed)
+    bound = bound_of(trace)
+    report = run_sampled(trace, bound, "LRU", seed).sample.report()
+    errors = [
+        abs(
+            point["stale_reads"]
+            - replayed(trace, bound, point["entry_ttl_ms"] * 1_000_000, "LRU").stale_reads
+        )
+        for point in report["by_ttl"]
+    ]
+    assert max(errors) <= report["expected_stale_error"] < 0.3, errors
