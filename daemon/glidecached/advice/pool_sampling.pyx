@@ -144,9 +144,10 @@ cdef class PoolSampling(SampleSources):
         if self.ended:
             return
         logger.error(
-            "the sample of a cache's traffic has failed, and ends: it has no advice until advice is turned off and on "
-            "again, or the daemon starts again",
-            exc_info=error, extra={"bound_bytes": self.pool[0]})
+            "sampling failed, the cache has no advice until advice is turned off and on",
+            exc_info=error,
+            extra={"bound_bytes": self.pool[0]},
+        )
         self.stop()
 
     cdef int begin(self) except -1:
