@@ -12,6 +12,8 @@
 #   make bench-restart how long a daemon takes to go on with a million entries of the one before (BENCH_ARGS="--entries 1000000 --rounds 5")
 #   make bench-isolation  what one client can do to another (BENCH_ARGS="--only jobs,shapes --before DIR"), as a table and a JSON file
 #   make bench-instructions  the instructions of a hit, a miss, an EXISTS, beside their budget (BENCH_ARGS="--before DIR", "--keep"); needs valgrind
+#   make bench-sampling  what sampling for advice costs a hit and the daemon, by pairs of slices with it and without
+#   make bench-advice  hit rates and stale reads as predicted from a sample, beside replays (BENCH_ARGS="--lookups 5000000 --seeds 1,2")
 #   make bench        everything beside the peers, as a table, a JSON file and a chart
 #   make stress       the long forms: ten minutes of readers, 1,000 kills, ten million entries, 6,000 random histories of a pool
 #   make isolation  all 4,500 command shapes, and every hostile message, beside a client that must not notice
@@ -67,6 +69,7 @@ TOOLS     := $(VENV)/.tools
 GLIDE     := $(VENV)/.glide
 UWSGI     := $(VENV)/.uwsgi
 DEPLOY    := $(VENV)/.deploy
+JUDGES    := $(VENV)/.judges
 PEERS     := $(VENV)/.peers
 
 PIP_INSTALL        := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -89,7 +92,7 @@ RELEASER  := build/releaser
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-fronts bench-memory bench-restart bench-isolation bench-instructions bench check-deploy core clean fuzz screenshots chaos soak installed tools uwsgi builder releaser checker wheel wheels check-wheels sdist check-sdist sbom install uninstall deb check-deb check-fronts
+.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-fronts bench-memory bench-restart bench-isolation bench-instructions bench-sampling bench-advice bench check-deploy core clean fuzz screenshots chaos soak installed tools uwsgi builder releaser checker wheel wheels check-wheels sdist check-sdist sbom install uninstall deb check-deb check-fronts
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -160,8 +163,15 @@ bench-restart: tools
 bench-isolation: tools
 	@PYTHONPATH=tests $(BIN)/python benchmarks/isolation_bench.py $(BENCH_ARGS)
 
+bench-sampling: tools
+	@PYTHONPATH=tests $(BIN)/python benchmarks/sampling_cost.py $(BENCH_ARGS)
+
 bench-instructions: tools
 	@PYTHONPATH=tests $(BIN)/python benchmarks/instructions.py $(BENCH_ARGS)
+
+bench-advice: tools
+	@$(LOCKED_MAKE) $(JUDGES)
+	@$(BIN)/python benchmarks/advice_bench.py $(BENCH_ARGS)
 
 bench: tools
 	@$(LOCKED_MAKE) $(PEERS)
@@ -300,6 +310,10 @@ $(UWSGI): $(TOOLS)
 
 $(DEPLOY): $(TOOLS)
 	@$(call install_extras,--group check-deploy)
+	@touch $@
+
+$(JUDGES): $(TOOLS)
+	@$(call install_extras,--group bench-advice)
 	@touch $@
 
 $(GLIDE): $(TOOLS)

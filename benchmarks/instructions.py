@@ -35,6 +35,8 @@ START_S = 60.0
 LANE_WARM_S = 2.5
 TRACED = " with OpenTelemetry on"
 """The end of the rows whose client has traces and metrics on, with OpenTelemetry's SDK and no exporter."""
+WITH_METRICS = " with metrics"
+"""The end of the rows whose cache has metrics, and so a sample for advice; all of the few keys here are in it."""
 WITH_SERVER_TTL = " with server_ttl"
 """The end of the rows whose cache asks what the server's keys have left."""
 IN_A_CLUSTER = "a cluster's"
@@ -222,8 +224,8 @@ def issue(way: str, directory: str, port: int) -> None:
     if way.endswith(TRACED):
         way = way.removesuffix(TRACED)
         trace()
-    settings = {"server_ttl": True} if way.endswith(WITH_SERVER_TTL) else {}
-    way = way.removesuffix(WITH_SERVER_TTL)
+    settings = {"server_ttl": way.endswith(WITH_SERVER_TTL), "enable_metrics": way.endswith(WITH_METRICS)}
+    way = way.removesuffix(WITH_SERVER_TTL).removesuffix(WITH_METRICS)
     options: dict[str, Any] = {
         "runtime_dir": directory,
         "request_timeout": 100_000,
@@ -249,6 +251,8 @@ def issue(way: str, directory: str, port: int) -> None:
         "a GET miss of a missing key": lambda number: client.get(f"none{number}"),
         "a GET miss of an existing key": lambda number: client.get(f"some{number}"),
         "EXISTS": lambda _: client.exists(["key0"]),
+        "a SET": lambda _: client.set("key0", "v"),
+        "a SET of a cached key": lambda _: client.set("key1", "v"),
         "forget of a key": lambda _: client.forget(["key0"]),
         "a key of get_many, hits": lambda _: client.get_many(keys),
         "a key of get_many, missing": lambda number: client.get_many(
@@ -264,6 +268,7 @@ def issue(way: str, directory: str, port: int) -> None:
         requests[way] = awaited(glidecache.GlideClientConfiguration(addresses, **options))
     if way == IN_A_LOOP:
         requests[way] = in_a_loop(glidecache.GlideClientConfiguration(addresses, **options))
+    client.get("key1")  # for the SET of a cached key
     request = requests[way]
     for number in range(WARM):
         request(number)
@@ -356,6 +361,13 @@ WAYS |= {
         *("a GET hit", AWAITED, "a key of get_many, hits", "a GET miss of a missing key", "EXISTS"),
         IN_A_LOOP,
     )
+}
+WAYS |= {
+    "a GET hit" + WITH_METRICS: (1, False),
+    "a GET miss of an existing key" + WITH_METRICS: (1, True),
+    "a SET": (1, True),
+    "a SET" + WITH_METRICS: (1, True),
+    "a SET of a cached key" + WITH_METRICS: (1, True),
 }
 WAYS |= {
     "a GET miss of an existing key" + WITH_SERVER_TTL: (1, True),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Event
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "top.svg"
-COLUMNS, ROWS = 118, 34
+COLUMNS, ROWS = 126, 34
 INTERVAL_S = 0.25
 KEYS = 4_000
 CACHES = {

@@ -24,7 +24,7 @@ from setuptools.command.build_py import build_py
 from setuptools.modified import newer_group
 
 ROOTS = (Path("shared"), Path("client"), Path("daemon"))
-HEADERS = Path("shared/glidecache_shared/pool")
+HEADERS = (Path("shared/glidecache_shared/pool"), Path("daemon/glidecached/advice"))
 C_CODE = Path(os.environ.get("GLIDECACHED_C_CODE", "build/cython"))
 JOBS = len(os.sched_getaffinity(0))
 
@@ -52,7 +52,7 @@ _COMPACT = [*_UNALIGNED, "-finline-limit=30"]
 Functions that Cython has in each module are called, not copied into each of their callers.
 """
 
-_OF_MANY_KEYS = {"glidecached.many_reads"}
+_OF_MANY_KEYS = {"glidecached.many_reads", "glidecached.advice.key_sample"}
 """Modules with work for each of many keys, where calls of small functions would cost a tenth."""
 
 _RARE = {
@@ -137,8 +137,8 @@ def cythonized(*, quiet: bool = False) -> list[Extension]:
         Extension(
             name,
             [str(source)],
-            include_dirs=[str(HEADERS)],
-            depends=[str(header) for header in sorted(HEADERS.glob("*.h"))],
+            include_dirs=[str(folder) for folder in HEADERS],
+            depends=[str(header) for folder in HEADERS for header in sorted(folder.glob("*.h"))],
             extra_compile_args=[*arguments, *_of_module(root, name)],
             extra_link_args=linking,
         )

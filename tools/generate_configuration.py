@@ -69,6 +69,10 @@ SECTIONS = {
         "[metrics]",
         "Metrics for Prometheus, health, and a status page, over HTTP: see docs/monitoring.md.",
     ),
+    "advice": (
+        "[advice]",
+        "Advice on size, TTL and policy of each cache, from a sample of its traffic: see docs/advice.md.",
+    ),
     "upstreams": (
         "[upstreams.NAME]",
         (

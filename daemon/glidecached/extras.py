@@ -23,6 +23,7 @@ EXTRA_OF = {
 MODULES_OF_THE_DAEMON = tuple(module for module, extra in EXTRA_OF.items() if extra == "daemon")
 
 MODULES_OF_COMMANDS: dict[str, tuple[str, ...]] = {
+    "advise": ("click",),
     "doctor": ("click", "pydantic"),
     "drop": ("click",),
     "flush": ("click",),

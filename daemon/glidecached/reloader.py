@@ -170,6 +170,7 @@ class Reloading:
         parts.upstreams.max_upstreams = settings.max_upstreams
         parts.pools.max_total_cache_kb = settings.max_total_cache_kb
         parts.pools.max_pools = settings.max_pools
+        parts.pools.advice_enabled = config.advice.enabled
 
     def _apply_metrics(self, plan: ConfigDiff, config: Config) -> None:
         try:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from glidecache_shared import __version__, protocol
 from glidecache_shared.pool.files.boot_identity import boot_id, time_namespace
 from glidecache_shared.pool.reader import LAYOUT_VERSION
+from glidecached.advice.digests import AdviceDigests
 from glidecached.budget import Budget, DedicatedShares
 from glidecached.client_processes import NO_USERS, ClientProcesses
 from glidecached.client_session import Sessions
@@ -24,6 +25,7 @@ from glidecached.formatting import counted
 from glidecached.frontend.dispatcher import Dispatcher, MessageIntake
 from glidecached.frontend.listener import Listener
 from glidecached.handlers.admin import MOST_CACHES, AdminHandlers, OncePerTurn, bounded_upstreams
+from glidecached.handlers.advice import AdviceHandler
 from glidecached.handlers.attach import AttachHandlers
 from glidecached.handlers.commands import (
     CancelHandler,
@@ -145,6 +147,7 @@ class Server:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
             self._loop.set_intake(self._connections.descriptor, MessageIntake(self._dispatcher))
             self._pools.start()
+            self._advice.start()
             self._supervision.start()
             self.call_regularly(_PLACES_MS, self._look_after_places)
             ready()
@@ -189,7 +192,9 @@ class Server:
             next_number=next_sequence,
             previous_pools=PreviousPools(self._pool_directory.path) if self._warm else None,
             restore_directory=self._pool_directory.restore,
+            advice_enabled=config.advice.enabled,
         )
+        self._advice = AdviceDigests(self._sliced_work, self._pools)
         for cache in config.configured_caches():
             self._pools.changes.configure(cache)
         self._pools.inherit({name: upstream.access for name, upstream in config.upstreams.items()})
@@ -266,6 +271,7 @@ class Server:
                 protocol.UNWATCH: watching.unwatch,
                 protocol.EXEC: watching.execute,
                 protocol.FORGET: ForgetHandler(self._sessions, next_sequence, admin.pool_of).forget,
+                protocol.ADVISE: AdviceHandler(self._pools, admin.administers).advise,
                 protocol.CANCEL: CancelHandler(cancellations).cancel,
             }
         )
@@ -288,6 +294,8 @@ class Server:
             for upstream, found in zip(self._upstreams, self._upstreams.stats(), strict=True)
         )
         caches_left_out = max(0, len(self._pools) - MOST_CACHES)
+        caches = self._pools.stats(processes, most=MOST_CACHES)
+        self._advice.add_to(caches)
         return {
             "daemon": {
                 "version": __version__,
@@ -310,7 +318,7 @@ class Server:
                 "max_total_cache_kb": self._pools.max_total_cache_kb,
             },
             "upstreams": upstreams,
-            "caches": self._pools.stats(processes, most=MOST_CACHES),
+            "caches": caches,
         }
 
     def _status(self) -> str:

@@ -34,6 +34,7 @@ EXEC = 13
 HOTTEST = 14
 CANCEL = 15
 FORGET = 16
+ADVISE = 17
 
 # Reply statuses
 STATUS_OK = 0

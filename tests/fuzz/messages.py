@@ -35,7 +35,7 @@ _TEXTS = (
     "\U0001f512",
 )
 _CANCEL: int = getattr(protocol, "CANCEL", 15)
-_OPERATIONS = tuple(range(_CANCEL + 1))
+_OPERATIONS = tuple(range(protocol.ADVISE + 1))
 _SPEC_KEYS = (
     "mode", "upstream", "addresses", "use_tls", "tls", "username", "password", "database_id", "client_name",
     "read_from", "request_timeout_ms", "lazy_connect", "cache", "colour",
@@ -105,6 +105,10 @@ class Messages:
             protocol.UNWATCH: lambda: [session, number],
             protocol.HOTTEST: lambda: ["steady", number],
             protocol.FORGET: lambda: [pick((session, "steady")), pick((keys, pick(_KEYS)))],
+            protocol.ADVISE: lambda: [
+                pick((None, "steady", f"fuzz-{number}")),
+                *(pick((None, [number], [number] * 64)) for _ in range(2)),
+            ],
             _CANCEL: lambda: [pick((self._numbers, self._numbers - 1, 1, 2**63 - 1))],
             protocol.EXEC: lambda: [session, number, [self._command() for _ in keys]],
         }

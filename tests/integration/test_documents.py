@@ -183,3 +183,32 @@ def test_the_demo_ends_by_itself(short_directory: Path) -> None:
     assert float(hit_rate) > 10
     assert int(entries.replace(",", "")) > 100
     assert list(short_directory.iterdir()) == []
+
+
+def test_the_session_of_advice_gives_each_cache_the_advice_that_it_needs(short_directory: Path) -> None:
+    """Through real workers and a real daemon: a cache too small, one too large, a wrong TTL, one that is written to."""
+    environment = {**os.environ, **child_environment(TMPDIR=str(short_directory))}
+    shown = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "advice_session.py", "--seconds", "12"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert (shown.returncode, shown.stderr) == (0, ""), shown.stderr
+    parts = dict(re.findall(r"\$ glidecache (\w+ ?\w*)[^\n]*\n(.*?)```", shown.stdout, re.DOTALL))
+    for name, advice in (
+        ("small", r"→ max_cache_kb = (1536|2048|4096):"),
+        ("large", r"→ max_cache_kb = 16384:"),
+        ("brief", r"→ entry_ttl_ms = \d{4,}:"),
+        ("cart", r"→ cached_key_writes = 0:"),
+    ):
+        part = parts[f"advise {name}"]
+        assert re.search(advice, part), part
+        assert part.endswith("\n1\n"), "something should be changed"
+        assert max(map(len, part.splitlines())) <= 100
+    assert "keys that begin with cart:" in " ".join(parts["advise cart"].split())
+    judged = re.findall(r"warn +advice: (\w+) is (starved|wasteful|written to): ", parts["doctor"])
+    assert {("small", "starved"), ("large", "wasteful"), ("cart", "written to")} <= set(judged)
+    assert list(short_directory.iterdir()) == []

@@ -32,6 +32,7 @@ WORKS = {
     ("glidecache", "stats"): "\nupstreams\n",
     ("glidecache", "stats", "--json"): '"daemon": {',
     ("glidecache", "top"): "top needs a terminal",
+    ("glidecache", "advise", "none-such"): "none-such",
     ("glidecache", "flush", "--yes", "none-such"): "none-such",
     ("glidecache", "drop", "--yes", "none-such"): "none-such",
     ("glidecache", "forget", "none-such", "k"): "none-such",

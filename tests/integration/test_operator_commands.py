@@ -49,7 +49,14 @@ def test_ping_succeeds_when_the_daemon_answers(daemon: Daemon) -> None:
 
 
 def test_every_command_fails_clearly_without_a_daemon(tmp_path: Path) -> None:
-    for command in (["ping"], ["stats"], ["forget", "name", "k"], ["flush", "name"], ["drop", "name"]):
+    for command in (
+        ["ping"],
+        ["stats"],
+        ["advise"],
+        ["forget", "name", "k"],
+        ["flush", "name"],
+        ["drop", "name"],
+    ):
         failed = glidecache(tmp_path, *command)
         assert failed.returncode != 0
         assert str(tmp_path) in failed.stderr

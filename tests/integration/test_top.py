@@ -100,7 +100,7 @@ async def test_the_screen_shows_what_traffic_does(
     valkey.admin.set("steady", "v")
     client = connect(new_cache(name=unique_name))
     top = Top(str(daemon.runtime_dir), INTERVAL_S)
-    async with top.run_test(size=(120, 40)) as pilot:
+    async with top.run_test(size=(130, 40)) as pilot:
         with Traffic(client):
 
             def moving() -> bool:

@@ -35,7 +35,7 @@ STALL_S = 2.0
 OPERATIONS = {
     "HELLO": 0, "ATTACH": 1, "DETACH": 2, "COMMAND": 3, "READ": 4, "GET_MANY": 5, "BATCH": 6, "PING": 7, "STATS": 8,
     "FLUSH": 9, "DROP": 10, "WATCH": 11, "UNWATCH": 12, "EXEC": 13, "HOTTEST": 14, "CANCEL": CANCEL,
-    "FORGET": 16, "unknown": 99,
+    "FORGET": 16, "ADVISE": 17, "unknown": 99,
 }  # fmt: skip
 SPEC_KEYS = (
     "mode", "upstream", "addresses", "use_tls", "tls", "username", "password", "database_id", "client_name",
@@ -88,6 +88,7 @@ def body_of(operation: str, session: int) -> list[object]:
         "HOTTEST": ["none", 1],
         "CANCEL": [1],
         "FORGET": [session, [b"k"]],
+        "ADVISE": [None, [1], [1]],
     }
     return bodies.get(operation, [])
 

@@ -239,6 +239,23 @@ def test_c25_whoever_may_use_a_cache_may_forget_and_by_the_caches_name_only_oper
     assert as_root(daemon, protocol.FORGET, "common", [b"k"]) == 1
 
 
+def test_prefixes_of_written_keys_are_for_operators(
+    daemon: OwnedDaemon, valkey: ValkeyServer, start_worker: StartWorker
+) -> None:
+    valkey.admin.set("secret:k", "v")
+    member = start_worker(MEMBER)
+    connect(member, daemon, ClientSideCache.named("common"))
+    member.call("get", "secret:k")
+    member.call("set", "secret:k", "w")
+    told = member.run(attacks.ask, str(daemon.runtime_dir), protocol.ADVISE, ["common", None, None])
+    assert told["caches"]["common"]["written_prefixes"] is None
+    assert told["caches"]["common"]["cached_key_writes"] >= 1
+    assert "secret:" not in str(told)
+    assert "secret:" not in str(member.run(attacks.ask, str(daemon.runtime_dir), protocol.STATS, []))
+    seen = as_root(daemon, protocol.ADVISE, "common", None, None)["caches"]["common"]
+    assert seen["written_prefixes"] == ["secret:"]
+
+
 def test_a_seized_lease_keeps_others_out_and_the_daemon_awake(
     daemon: OwnedDaemon, valkey: ValkeyServer, start_worker: StartWorker
 ) -> None:

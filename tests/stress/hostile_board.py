@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.pool.store import PoolStore
 from glidecache_shared.protocol import STRING
+from glidecached.advice.pool_sampling import PoolSampling
+from support.sample_ring import HEAD_BYTES, SAMPLE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 KEYS = 3_000
+SAMPLES = 1_024
+MOST_SAMPLING_BYTES = 4_000_000
 
 
 def withstand(*, directory: str, policy: str, attack: str, seconds: float) -> dict[str, Any]:
@@ -38,6 +42,7 @@ def withstand(*, directory: str, policy: str, attack: str, seconds: float) -> di
     )
     for number in range(500):
         store.insert(b"%d" % number, STRING, b"value of %d" % number, number + 1)
+    sampling = PoolSampling(store, 256 * 1024, 0, policy, server_ttl=False)
     attacker = os.fork()
     if attacker == 0:
         try:
@@ -45,7 +50,7 @@ def withstand(*, directory: str, policy: str, attack: str, seconds: float) -> di
         finally:
             os._exit(1)
     try:
-        outcome = _work(store, seconds)
+        outcome = _work(store, sampling, seconds)
     finally:
         os.kill(attacker, signal.SIGKILL)
         _, status = os.waitpid(attacker, 0)
@@ -56,10 +61,10 @@ def withstand(*, directory: str, policy: str, attack: str, seconds: float) -> di
     return outcome
 
 
-def _work(store: PoolStore, seconds: float) -> dict[str, Any]:
+def _work(store: PoolStore, sampling: PoolSampling, seconds: float) -> dict[str, Any]:
     chance = random.Random(1)
     wrong: list[str] = []
-    stored, slowest = 0, 0.0
+    stored, slowest, slowest_report = 0, 0.0, 0.0
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         for _ in range(200):
@@ -74,8 +79,15 @@ def _work(store: PoolStore, seconds: float) -> dict[str, Any]:
             found = store.lookup(b"%d" % number, STRING)
             if isinstance(found, bytes) and found.rstrip(b".") != b"value of %d" % number:
                 wrong.append(f"{number}: {found!r:.80}")
+        started = time.monotonic()
+        sampling.turn(time.monotonic_ns() + 1_000_000)
+        report = sampling.report(names=True)
+        slowest_report = max(slowest_report, time.monotonic() - started)
+        if sampling.memory_bytes > MOST_SAMPLING_BYTES or sampling.sample.key_count > 7_168:
+            wrong.append(f"{sampling.memory_bytes} bytes, {report}")
     return {
         "wrong": wrong,
+        "slowest_report_ms": slowest_report * 1000,
         "stored": stored,
         "slowest_insert_ms": slowest * 1000,
         "charged": store.charged_bytes,
@@ -118,7 +130,27 @@ def _truncate_and_grow(descriptor: int, size: int, chance: random.Random) -> Non
     os.ftruncate(descriptor, size)
 
 
+def _ring(descriptor: int, size: int, chance: random.Random) -> None:
+    """Whole samples of any keys, times and sorts, at positions that are taken; sometimes the head goes anywhere."""
+    at = size - SAMPLES * SAMPLE_BYTES
+    head = at - HEAD_BYTES
+    position = int.from_bytes(os.pread(descriptor, 8, head), "little")
+    if chance.random() < 0.1:
+        position = chance.choice(
+            [0, position // 2, position + SAMPLES, 1 << 63, (1 << 64) - 1, chance.getrandbits(64)]
+        )
+    samples = b""
+    for place in range(SAMPLES):
+        taken = position + (place - position) % SAMPLES
+        event = (time.monotonic_ns() - chance.randrange(10**9)) << 4 | chance.randrange(16)
+        for word in (taken + 1, chance.getrandbits(64), event):
+            samples += (word % (1 << 64)).to_bytes(8, "little")
+    os.pwrite(descriptor, samples, at)
+    os.pwrite(descriptor, ((position + SAMPLES) % (1 << 64)).to_bytes(8, "little"), head)
+
+
 ATTACKS = {
+    "ring": _ring,
     "noise": _noise,
     "ones": _ones,
     "zeros": _zeros,

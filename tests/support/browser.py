@@ -83,3 +83,30 @@ class Browser:
         """What the page said in the console since the last time."""
         entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [f"{entry['level']}: {entry['message']}" for entry in entries]
+
+    def press(self, key: str, code: int, **more: str) -> None:
+        """Press one key, as a keyboard sends it."""
+        for kind in ("keyDown", "keyUp"):
+            self.command("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **more)
+
+
+OUTSTANDING = """
+for (const small of document.querySelectorAll("figure .value small")) small.textContent = "of 512.0 MB, 99.9 %";
+for (const top of document.querySelectorAll("figure .top")) top.textContent = "10,000 ms";
+const ends = element => element.getBoundingClientRect().right;
+return Array.from(document.querySelectorAll("figure"))
+  .filter(figure => Array.from(figure.querySelectorAll(".value, .value small, .top"))
+    .some(part => ends(part) > ends(figure) + 1))
+  .map(figure => figure.innerText);
+"""
+"""The charts whose figures, with long ones in them, stand out into the next chart."""
+
+
+def check_narrow_windows(browser: Browser) -> None:
+    """Nothing stands out of a telephone's screen, nor a chart's figures into the next chart at any width."""
+    size: dict[str, Any] = {"height": 800, "deviceScaleFactor": 1, "mobile": False}
+    for width in (360, 600, 768, 900, 1200):
+        browser.command("Emulation.setDeviceMetricsOverride", width=width, **size)
+        assert browser.evaluate("return document.documentElement.scrollWidth") <= width
+        assert browser.evaluate(OUTSTANDING) == [], width
+    browser.command("Emulation.clearDeviceMetricsOverride")

@@ -47,5 +47,5 @@ def settle(registry: PoolManager, loop: Any) -> None:
 
 
 def count(registry: PoolManager) -> int:
-    entries: int = registry.find("catalog").stats()["metrics"]["entry_count"]
+    entries: int = registry.find("catalog").entries.store.metrics().entry_count
     return entries

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE = ROOT / "docs" / "operator.md"
-OPEN_MAPS = ("daemon.refused", "upstreams[].redirections")
-"""What has a key for each thing that has happened."""
+OPEN_MAPS = ("daemon.refused", "upstreams[].redirections", "caches[].advice")
+"""What has a key for each thing that has happened, and what another page describes."""
 
 
 def keys(value: Any, path: str = "") -> Iterator[str]:

@@ -147,7 +147,7 @@ def compile_module(target: Target, includes: list[Path], name: str, source: Path
             "-fPIC",
             "-shared",
             "-Wl,-s",
-            f"-I{extensions.HEADERS}",
+            *(f"-I{folder}" for folder in extensions.HEADERS),
             str(source),
             "-o",
             str(result),

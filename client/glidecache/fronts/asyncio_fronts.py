@@ -54,6 +54,7 @@ class AsyncFront(FrontBase):
             return await super().execute_command(*args, **options)
         if ends_caching(args):
             reads.stop()
+        reads.note_write(args)
         try:
             return await super().execute_command(*args, **options)
         finally:

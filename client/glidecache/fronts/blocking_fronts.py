@@ -49,6 +49,7 @@ class BlockingFront(FrontBase):
             return super().execute_command(*args, **options)
         if ends_caching(args):
             reads.stop()
+        reads.note_write(args)
         try:
             return super().execute_command(*args, **options)
         finally:

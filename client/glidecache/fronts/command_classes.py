@@ -7,7 +7,7 @@ from glidecache_shared.protocol import HASH, SET, STRING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 MANY = -1
@@ -39,6 +39,23 @@ def is_known_read(args: Sequence[Any]) -> bool:
         if len(_READS) < _MOST_NAMES:
             _READS[name] = known
     return known
+
+
+def written_keys(args: Sequence[Any], encode: Callable[[Any], Any]) -> Sequence[bytes]:
+    """Return the keys of a command that may write; none for what the library will refuse. `encode` is the library's."""
+    try:
+        words = args[0].split() if isinstance(args[0], (str, bytes)) else args[:1]
+        if len(words) == 1:
+            name = bytes(encode(words[0])).upper()
+            row = row_of([name]) if is_plain(name) else None
+            if row is not None and row.finder is None:
+                # Most commands: nothing but their keys is encoded twice.
+                return [bytes(encode(key)) for key in row.find_keys(args)]
+        command = [bytes(encode(word)) for word in (*words, *args[1:])]
+        command[0] = command[0].upper()
+        return row_of(command).find_keys(command)
+    except Exception:  # noqa: BLE001 - the library raises its own error for the same
+        return ()
 
 
 def ends_caching(args: Sequence[Any]) -> bool:

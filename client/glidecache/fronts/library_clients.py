@@ -6,6 +6,7 @@ import sys
 
 from glidecache.errors import ConfigurationError
 from glidecache.fronts.front_options import FrontOptions, read_url_text
+from glidecache.fronts.noted_pipelines import note_writes_of
 from glidecache.fronts.reply_shapes import ReplyShapes
 from glidecache.fronts.server_identity import settings_of
 from glidecache.fronts.shared_reads import SharedReads
@@ -155,6 +156,7 @@ class FrontBase(LibraryClient):
         reads = self._glidecache
         if reads is not None:
             reads.own_writes.watch(pipeline)
+            note_writes_of(pipeline, reads)
             if reads.forget_writes:
                 forget_with_pipeline(self, reads, pipeline)
         return pipeline

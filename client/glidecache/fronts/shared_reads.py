@@ -8,7 +8,7 @@ import time
 
 from glidecache.core.many_keys import ManyKeys
 from glidecache.errors import ClosingError, ConfigurationError, DaemonUnavailableError, GlideError
-from glidecache.fronts.command_classes import KINDS, MANY
+from glidecache.fronts.command_classes import KINDS, MANY, written_keys
 from glidecache.fronts.first_attachment import attach_at_once
 from glidecache.fronts.own_writes import OwnWrites
 from glidecache.fronts.pool_clients import OwnWayError
@@ -56,6 +56,7 @@ class SharedReads:
         self.library = library
         self.kinds = KINDS
         self.own_writes = OwnWrites()
+        self._notes_writes = True
         self.forget_writes = options.forget_writes
         self.shapes = shapes
         self._settings = settings
@@ -103,8 +104,19 @@ class SharedReads:
         return other
 
     def stop(self) -> None:
-        """Cache nothing from now on."""
+        """Cache nothing from now on, and note no write: what is asked for next may be of another database."""
         self.kinds = {}
+        self._notes_writes = False
+
+    def note_write(self, args: Sequence[Any]) -> None:
+        """Note in the pool that a command is about to write, if it has one of the command's keys.
+
+        The daemon's advice is made of that. A client that has not attached yet, with its first miss, notes nothing.
+        """
+        client = self._clients.get(self._client_key) if self._notes_writes else None
+        reader = None if client is None else client._reader
+        if reader is not None and reader.takes_writes:
+            reader.note_writes(written_keys(args, self._encoder.encode))
 
     def key_of(self, args: Sequence[Any]) -> Any:
         """Return the key of a command, bytes or text, or the list of its keys; None if it is not cached."""

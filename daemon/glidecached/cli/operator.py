@@ -15,8 +15,9 @@ from glidecache_shared import __version__, protocol
 from glidecache_shared.runtime_dir import find_runtime_dir
 from glidecached import formatting
 from glidecached.cli import ping as ping_module
+from glidecached.cli.advise import advise
 from glidecached.cli.doctor import doctor
-from glidecached.cli.options import ExitStatus, fail, linked, runtime_dir_option
+from glidecached.cli.options import ExitStatus, cache_name, fail, linked, runtime_dir_option
 from glidecached.cli.report import report
 from glidecached.extras import MODULES_OF_COMMANDS, MissingExtraError, extras_named, need_modules
 from glidecached.formatting import counted
@@ -57,7 +58,8 @@ class _Commands(click.Group):
 def main() -> None:
     """Query a running glidecached.
 
-    Exit status: 0 done, 1 refused (doctor: a check fails), 2 wrong usage, 3 no daemon answers, 4 not confirmed.
+    Exit status: 0 done, 1 refused (doctor: a check fails; advise: something should be changed), 2 wrong usage,
+    3 no daemon answers, 4 not confirmed.
     """
 
 
@@ -110,17 +112,7 @@ def top(runtime_dir: str | None, interval_s: float) -> None:
     Top(directory, interval_s).run()
 
 
-def _named(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
-    """Return the argument CACHE, if it is UTF-8: the shell may pass any bytes."""
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        message = f"{formatting.printable(name)} is not valid UTF-8; `glidecache stats` shows the names"
-        raise click.BadParameter(message) from error
-    return name
-
-
-_cache_argument = click.argument("cache", callback=_named)
+_cache_argument = click.argument("cache", callback=cache_name)
 
 
 @click.command(short_help="Remove all entries of a cache.")
@@ -201,5 +193,5 @@ def _confirm(question: str) -> None:
         fail(ExitStatus.NOT_CONFIRMED, "not confirmed; nothing was done")
 
 
-for _command in (ping, stats, top, forget, flush, drop, doctor):
+for _command in (ping, stats, top, advise, forget, flush, drop, doctor):
     main.add_command(_command)

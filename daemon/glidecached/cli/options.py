@@ -17,6 +17,8 @@ from glidecached.cli.daemon_client import DaemonClient, DaemonUnreachableError, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import click
+
 RUNTIME_DIR_HELP = "The directory of the daemon's socket."
 
 
@@ -25,6 +27,18 @@ def runtime_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
     import click
 
     return click.option("--runtime-dir", metavar="DIR", help=RUNTIME_DIR_HELP)(command)
+
+
+def cache_name(_context: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
+    """Return the argument CACHE, if it is UTF-8: the shell may pass any bytes."""
+    import click
+
+    try:
+        (name or "").encode()
+    except UnicodeEncodeError as error:
+        message = f"{formatting.printable(name or '')} is not valid UTF-8; `glidecache stats` shows the names"
+        raise click.BadParameter(message) from error
+    return name
 
 
 @contextmanager
@@ -56,7 +70,7 @@ class ExitStatus(IntEnum):
 
     DONE = 0
     FAILED = 1
-    """The daemon refused, or `doctor` found something that fails."""
+    """The daemon refused, `doctor` found something that fails, or `advise` something that should be changed."""
     USAGE = 2
     """Options or arguments are wrong."""
     UNREACHABLE = 3

@@ -140,6 +140,15 @@ _METRICS = {
     ),
 }
 
+_ADVICE = {
+    "enabled": Key(
+        "Sample the traffic of each cache with `enable_metrics`, for `glidecache advise`. It takes up to 4 MB for each "
+        "of them. If false, nothing is sampled, and there is no advice.",
+        reloads=True,
+        note="turned on: samples begin empty; turned off: their memory is freed",
+    ),
+}
+
 _UPSTREAMS = {
     "mode": Key(
         "The kind of server: one primary with its replicas, or a cluster.", reloads=False, note=_RESTART
@@ -283,6 +292,7 @@ _CACHES = {
 KEYS: Mapping[str, Mapping[str, Key]] = {
     "daemon": _DAEMON,
     "metrics": _METRICS,
+    "advice": _ADVICE,
     "upstreams": _UPSTREAMS,
     "caches": _CACHES,
 }

@@ -13,7 +13,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from glidecached.access import Access, find_gid, find_uid
 from glidecached.config.model import Config, NamedCache, NamedUpstream
-from glidecached.config.schema import CacheSettings, DaemonSettings, File, MetricsSettings, UpstreamSettings
+from glidecached.config.schema import (
+    AdviceSettings,
+    CacheSettings,
+    DaemonSettings,
+    File,
+    MetricsSettings,
+    UpstreamSettings,
+)
 from glidecached.pools.metadata import PoolSettings
 from glidecached.upstream.target import (
     Credentials,
@@ -30,10 +37,11 @@ if TYPE_CHECKING:
 _SECTIONS = {
     "daemon": DaemonSettings,
     "metrics": MetricsSettings,
+    "advice": AdviceSettings,
     "upstreams": UpstreamSettings,
     "caches": CacheSettings,
 }
-_SINGLE = ("daemon", "metrics")
+_SINGLE = ("daemon", "metrics", "advice")
 """Sections that are one table; the others have one table per name."""
 
 
@@ -135,6 +143,7 @@ class _Resolver:
         config = Config(
             daemon=form.daemon,
             metrics=form.metrics,
+            advice=form.advice,
             caches={name: self._cache(name, cache) for name, cache in form.caches.items()},
             admin_uids=frozenset(self._find(find_uid, form.daemon.admin_users, "[daemon] admin_users")),
             form=form,

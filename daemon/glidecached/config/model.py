@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from glidecached.access import Access
-from glidecached.config.schema import DaemonSettings, File, MetricsSettings
+from glidecached.config.schema import AdviceSettings, DaemonSettings, File, MetricsSettings
 from glidecached.pools.metadata import Admission, ConfiguredCache, PoolSettings
 from glidecached.upstream.target import Address, Target, UpstreamOptions
 
@@ -52,6 +52,7 @@ class Config:
 
     daemon: DaemonSettings = field(default_factory=DaemonSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    advice: AdviceSettings = field(default_factory=AdviceSettings)
     upstreams: Mapping[str, NamedUpstream] = field(default_factory=_default_upstreams)
     caches: Mapping[str, NamedCache] = field(default_factory=dict)
     admin_uids: frozenset[int] = frozenset()

@@ -147,10 +147,18 @@ class MetricsSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_FORM)
+class AdviceSettings:
+    """`[advice]`."""
+
+    enabled: Boolean = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_FORM)
 class File:
     """The whole file."""
 
     daemon: DaemonSettings = field(default_factory=DaemonSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    advice: AdviceSettings = field(default_factory=AdviceSettings)
     upstreams: dict[Name, UpstreamSettings] = field(default_factory=dict)
     caches: dict[Name, CacheSettings] = field(default_factory=dict)

@@ -21,6 +21,8 @@ _FEW_FILES = 1_024
 _NEARLY_ALL = 0.8
 _OWN_MEMORY_BYTES = 64 << 20
 """The memory that the daemon needs beside its pools. Their pages count as its own: it touches them first."""
+_SAMPLE_BYTES = 4 << 20
+"""The most that the daemon needs besides for each cache whose traffic is sampled (docs/advice.md)."""
 
 CGROUPS = Path("/sys/fs/cgroup")
 _PRACTICALLY_UNLIMITED = 1 << 60
@@ -59,12 +61,13 @@ def check_memory(context: DoctorContext) -> Iterator[Finding]:
         return
     limit = memory_limit_bytes(Path(f"/proc/{pid}/cgroup").read_text(), CGROUPS)
     bounds = sum(context.bounds_bytes.values())
+    own = _OWN_MEMORY_BYTES + _SAMPLE_BYTES * _sampled(context)
     if limit is None:
         yield ok("memory limit", "the daemon's control group has no limit")
         return
     seen = f"the daemon's control group is limited to {byte_size(limit)}; its caches may grow to {byte_size(bounds)}"
-    if limit < bounds + _OWN_MEMORY_BYTES:
-        enough = byte_size(bounds + _OWN_MEMORY_BYTES)
+    if limit < bounds + own:
+        enough = byte_size(bounds + own)
         advice = (
             f"MemoryMax={enough} or more, or a lower max_cache_kb: pools' pages are charged to the daemon"
         )
@@ -157,6 +160,12 @@ def _read_limit(path: Path) -> int | None:
     except OSError:
         return None
     return int(text) if text.isdigit() else None
+
+
+def _sampled(context: DoctorContext) -> int:
+    """Return the number of caches whose traffic is sampled; a daemon of another version may sample none."""
+    caches = context.contact.stats.get("caches", ())
+    return sum(cache.get("cached_key_writes") is not None for cache in caches)
 
 
 def _pid(context: DoctorContext) -> int:

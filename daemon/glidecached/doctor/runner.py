@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from glidecached.doctor.check_advice import check_advice
 from glidecached.doctor.check_config import check_configuration, check_secrets
 from glidecached.doctor.check_endpoint import check_answer, check_runtime_dir, check_socket, check_versions
 from glidecached.doctor.check_huge_pages import check_huge_pages
@@ -43,6 +44,7 @@ CHECKS = (
     check_orphans,
     check_entries,
     check_upstreams,
+    check_advice,
 )
 
 _OF_POOLS = {

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from glidecached.doctor.check_advice import PRESSING, check_advice
 from glidecached.doctor.check_endpoint import check_runtime_dir
 from glidecached.doctor.check_process import check_limits, check_memory
 from glidecached.doctor.check_storage import check_file_system, check_pool_dir, check_room
@@ -89,6 +90,8 @@ class SelfExamination:
             if finding is not None:
                 yield finding
         yield from self._judge_turns(now)
+        # Last: of findings that warn, the first is shown, and this one is about costs alone.
+        yield from check_advice(context, PRESSING)
 
     def _judge_turns(self, now: float) -> Iterator[Finding]:
         """Judge the turns on the processors since the last time, if that is recent."""

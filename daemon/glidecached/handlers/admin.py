@@ -86,7 +86,7 @@ class AdminHandlers:
         """Handle STATS: return all numbers at once; users who may see keys also get the names of the pools' files."""
         need_fields(body)
         numbers = self._stats()
-        if self._administers(request):
+        if self.administers(request):
             file_ids = self._pools.file_ids()
             # Other requests may share the same map of numbers, and one of them may have ended a cache since.
             keys = ((cache, PoolKey(cache["name"], cache["id"])) for cache in numbers["caches"])
@@ -141,7 +141,8 @@ class AdminHandlers:
                 request.fail(ERROR_CONFIGURATION, str(error))
         return None
 
-    def _administers(self, request: Request) -> bool:
+    def administers(self, request: Request) -> bool:
+        """Return whether the user of a request is an administrator, who may see keys."""
         return request.peer.uid in self.admin_uids | {0, os.geteuid()}
 
     def _admitted_label(self, request: Request, label: Any) -> str | None:
@@ -149,7 +150,7 @@ class AdminHandlers:
         if len(label) > _MOST_NAME_LENGTH:
             message = f"cache_name has {len(label)} characters; at most {_MOST_NAME_LENGTH} are allowed"
             raise MalformedError(message)
-        if not self._administers(request):
+        if not self.administers(request):
             request.fail(ERROR_FORBIDDEN, "only root, the daemon's own user and admin_users may do this")
             return None
         return str(label)

@@ -53,6 +53,11 @@ MANY_COMMANDS = cython.declare(cython.Py_ssize_t, 1_000)
 # The number of keys that are looked up, and asked for, at once.
 MANY_KEYS = cython.declare(cython.Py_ssize_t, 2_000)
 
+# The keys of one command, and the commands of one slice of a batch, that are looked up in the pool before they are
+# written: a fraction of a millisecond. Screening slices batches likewise.
+MOST_WRITTEN_KEYS = cython.declare(cython.Py_ssize_t, 2_000)
+_WRITES_AT_ONCE = 200
+
 _TURN_POLL_MS = 2.0
 _SEVERAL = (MultiNodeRoute.ALL_NODES, MultiNodeRoute.ALL_PRIMARIES)
 
@@ -100,6 +105,7 @@ class CommandHandlers:
                 return
             if not row.reads:
                 session.advance(self.next_sequence)
+                note_writes(session, [arguments])
             on_outcome = None if row.reads else functools.partial(session.advance_again, self.next_sequence)
             session.upstream.submit_blocking(
                 CommandCall(request, arguments, repeatable=False, route=route, on_outcome=on_outcome)
@@ -137,6 +143,10 @@ class CommandHandlers:
         if not reads:
             session.order.writes = lane != OUT_OF_BAND_LANE or session.order.writes
             session.advance(self.next_sequence)
+            entries: PoolEntries | None = session.entries
+            if entries is not None and entries.takes_writes():
+                facts: CommandFacts = facts_of(arguments)
+                facts.note_written(arguments, entries, MOST_WRITTEN_KEYS)
         if lane == DEDICATED_LANE:
             call.on_outcome = None if reads else functools.partial(session.advance_again, self.next_sequence)
             session.upstream.submit_blocking(call)
@@ -301,6 +311,13 @@ class CommandHandlers:
         """Screen a large batch in slices, then submit it whole."""
         yield from screening.steps()
         packed = None
+        if screening.refusal is None and not screening.reads:
+            session = self.sessions.known(session_id, request.caller.uid)
+            for begin in range(0, len(commands), _WRITES_AT_ONCE):
+                if session is None:
+                    break
+                note_writes(session, commands[begin : begin + _WRITES_AT_ONCE])
+                yield None
         if screening.refusal is None:
             packed = yield from pack_in_slices(commands, atomic=atomic)
         if not request.finished:
@@ -353,6 +370,8 @@ class CommandHandlers:
             return
         if not reads:
             session.advance(self.next_sequence)
+            if len(commands) <= _WRITES_AT_ONCE:
+                note_writes(session, commands)
         session.upstream.submit_blocking(
             BatchRequestCall(
                 request,
@@ -388,6 +407,8 @@ class CommandHandlers:
         if not reads:
             session.order.writes = lane != OUT_OF_BAND_LANE or session.order.writes
             session.advance(self.next_sequence)
+            if len(commands) <= _WRITES_AT_ONCE:
+                note_writes(session, commands)
             if lane != SHARED_LANE:
                 call.on_outcome = functools.partial(session.advance_again, self.next_sequence)
         if lane == DEDICATED_LANE:
@@ -467,6 +488,21 @@ class CancelHandler:
             raise MalformedError(message)
         self._cancellations.cancel(request.caller, body[0])
         request.reply(None)
+
+
+def note_writes(session: ClientSession, commands: list[Any]) -> None:
+    """Look the keys of commands that may write up in the session's pool: those that are cached there are noted.
+
+    At most 2,000 keys together.
+    """
+    entries: PoolEntries | None = session.entries
+    most: cython.Py_ssize_t = MOST_WRITTEN_KEYS
+    if entries is None or not entries.takes_writes():
+        return
+    for command in commands:
+        facts: CommandFacts = facts_of(command)
+        if not facts.reads:
+            most -= facts.note_written(command, entries, most)
 
 
 def lacks_some(values: list[Any]) -> cython.bint:

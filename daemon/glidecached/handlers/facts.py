@@ -11,6 +11,7 @@ from glidecache_shared.command_table import is_plain, row_of
 
 if TYPE_CHECKING:
     from glidecache_shared.command_table import Row
+    from glidecached.pools.entries import PoolEntries
 
 
 class CommandFacts:
@@ -30,6 +31,33 @@ class CommandFacts:
         self.lane = row.lane
         self.blocks = row.blocks
         self.reads = row.reads
+        self.row = row
+        self.looks_for_keys = row.finder is not None
+        self.first = 0 if self.looks_for_keys else row.first
+        self.last = row.last
+        self.step = row.step
+
+    def note_written(
+        self, arguments: list[Any], entries: PoolEntries, most: cython.Py_ssize_t
+    ) -> cython.Py_ssize_t:
+        """Tell the pool which keys a command writes, at most so many. Return how many were told."""
+        count: cython.Py_ssize_t = 0
+        last: cython.Py_ssize_t
+        place: cython.Py_ssize_t
+        if self.looks_for_keys:
+            for key in self.row.find_keys(arguments)[:most]:
+                entries.written(key)
+                count += 1
+            return count
+        place = self.first
+        if place == 0:
+            return 0
+        last = len(arguments) + self.last if self.last < 0 else min(self.last, len(arguments) - 1)
+        while place <= last and count < most:
+            entries.written(arguments[place])
+            place += self.step
+            count += 1
+        return count
 
 
 # Facts of commands that need no look at arguments, by the name as it was called; a later one takes the place.

@@ -15,6 +15,7 @@ from glidecached.budget import DedicatedShares
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.handlers.arguments import Screening, need, need_all_bytes, need_fields
 from glidecached.handlers.calls import BatchRequestCall, CommandCall
+from glidecached.handlers.commands import note_writes
 from glidecached.watched_keys import Watch
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ class WatchHandlers:
             request.fail(ERROR_REQUEST, f"{screening.refusal}; nothing of the batch was run")
             return
         session.advance(self._next_sequence)
+        note_writes(session, commands)
         advance = functools.partial(session.advance_again, self._next_sequence)
         watch.submit_last(
             BatchRequestCall(request, commands, atomic=True, repeatable=False, on_outcome=advance)

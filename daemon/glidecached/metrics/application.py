@@ -45,6 +45,7 @@ _FILES = {
     "/status.css": ("status.css", "text/css; charset=utf-8"),
     "/status.js": ("status.js", "text/javascript; charset=utf-8"),
     "/formatting.js": ("formatting.js", "text/javascript; charset=utf-8"),
+    "/advice.js": ("advice.js", "text/javascript; charset=utf-8"),
     "/charts.js": ("charts.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }

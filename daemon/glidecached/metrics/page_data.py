@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from glidecached.advice.judgement import SIZE, TTL
 from glidecached.formatting import printable
 from glidecached.stats.figures import cache_label, upstreams_by_label
 from glidecached.stats.history import INTERVAL_MS, LENGTH, foremost, foremost_upstreams
@@ -114,6 +115,29 @@ def _cache(cache: dict[str, Any]) -> dict[str, Any]:
         "max_bytes": cache["max_bytes"],
         "resident_bytes": cache["resident_bytes"],
         "attached_processes": cache["attached_processes"],
+        "advice": _advice(cache["advice"]),
+    }
+
+
+def _advice(digest: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a digest for the page's curves: the settings as they are, shares with four decimals."""
+    if digest is None:
+        return None
+    now = digest["now"]
+    return {
+        "enough": digest["enough"],
+        "seconds": round(digest["seconds"]),
+        "now": {"max_cache_kb": now[SIZE], "ttl_ms": now[TTL]},
+        "could_be": _rounded(digest["could_be"]),
+        "sizes": [[each[SIZE], _rounded(each["hit_rate"])] for each in digest["by_size"]],
+        "ttls": [
+            [
+                each[TTL] or 0,
+                *map(_rounded, (each["hit_rate"], each["upstream_per_second"], each["stale_reads"])),
+            ]
+            for each in digest["by_ttl"]
+        ],
+        "changes": [{**each, "why": printable(each["why"], _MOST_CHARACTERS)} for each in digest["advice"]],
     }
 
 
@@ -142,4 +166,8 @@ def _shown(sample: Sample) -> dict[str, Any]:
 
 
 def _short(point: tuple[float | None, ...]) -> list[float | None]:
-    return [None if value is None else round(value, 4) for value in point]
+    return [_rounded(value) for value in point]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -15,6 +15,7 @@ from prometheus_client.core import (
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
+from glidecached.advice.judgement import CHANGES, advised_bytes, stale_reads
 from glidecached.frontend.dispatcher import REFUSAL_CAUSES
 from glidecached.stats.figures import cache_label, upstreams_by_label
 
@@ -64,6 +65,23 @@ _CACHE_COUNTERS: _Rows = (
     ),
 )
 """The figures that are counted only with `enable_metrics`; without it they are absent, rather than a false 0."""
+
+_ADVICE_GAUGES: tuple[tuple[str, str, Callable[[dict[str, Any]], float | None]], ...] = (
+    ("hit_ratio", "Hit rate to expect with the advised settings.", lambda digest: digest["could_be"]),
+    ("max_bytes", "Advised memory bound; the present one where no other is advised.", advised_bytes),
+    (
+        "gain_ratio",
+        "Hit rate that another 10 % of the memory of all caches would add.",
+        lambda digest: digest["gain_of_10_percent"],
+    ),
+    ("stale_read_ratio", "Expected share of stale reads at the present TTL.", stale_reads),
+    (
+        "known_stale_hit_ratio",
+        "Share of hits on entries whose keys this host had written since.",
+        lambda digest: digest["known_stale_hits"],
+    ),
+)
+"""Absent where the traffic is not sampled, or too little."""
 
 _UPSTREAM_GAUGES: _Rows = (
     ("connected", "1 while there is a connection to it.", lambda up: int(up["connected_to"] is not None)),
@@ -163,6 +181,37 @@ def _cache_families(caches: list[dict[str, Any]]) -> Iterator[Metric]:
     for cache in caches:
         unknown.add_metric(cache_label(cache), cache["ttl_failures"])
     yield unknown
+    yield from _advice_families(caches)
+
+
+def _advice_families(caches: list[dict[str, Any]]) -> Iterator[Metric]:
+    written = CounterMetricFamily(
+        "glidecached_cached_key_writes",
+        "Writes of this host's clients to keys that were in the cache.",
+        labels=_CACHE_LABELS,
+    )
+    for cache in caches:
+        if cache["cached_key_writes"] is not None:
+            written.add_metric(cache_label(cache), cache["cached_key_writes"])
+    yield written
+    advised = [(cache, cache["advice"]) for cache in caches if cache["advice"] and cache["advice"]["enough"]]
+    for name, text, value in _ADVICE_GAUGES:
+        gauge = GaugeMetricFamily(f"glidecached_advice_{name}", text, labels=_CACHE_LABELS)
+        for cache, digest in advised:
+            figure = value(digest)
+            if figure is not None:
+                gauge.add_metric(cache_label(cache), figure)
+        yield gauge
+    changes = GaugeMetricFamily(
+        "glidecached_advice_changes",
+        "1 where a change is advised, by what should be changed.",
+        labels=(*_CACHE_LABELS, "what"),
+    )
+    for cache, digest in advised:
+        wanted = {advice["what"] for advice in digest["advice"]}
+        for what in CHANGES:
+            changes.add_metric((*cache_label(cache), what), int(what in wanted))
+    yield changes
 
 
 def _upstream_families(upstreams: list[dict[str, Any]], totals: Totals) -> Iterator[Metric]:

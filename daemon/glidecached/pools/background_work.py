@@ -7,6 +7,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from glidecached.pools.pool import FROM_THE_TOP
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,7 +19,6 @@ logger = logging.getLogger(__name__)
 
 _SLICE_NS = 2_000_000
 """The longest time that requests wait for one turn's share of the work."""
-_FROM_THE_TOP = 0xFFFF_FFFF
 
 
 class BackgroundCopies:
@@ -110,7 +111,7 @@ class Flush:
         pool = self._pool
         if not pool.ended:
             if pool.generation != self._generation:
-                self._generation, self._below = pool.generation, _FROM_THE_TOP
+                self._generation, self._below = pool.generation, FROM_THE_TOP
             self._below, removed = pool.flush(self._below, time.monotonic_ns() + _SLICE_NS)
             self._removed += removed
             if self._below:

@@ -7,10 +7,12 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from glidecached.advice.sampling_turns import SamplingTurns
 from glidecached.client_processes import lease_takers
 from glidecached.pools.background_work import Flush
 from glidecached.pools.cache_shares import Maker, maker_of
 from glidecached.pools.metadata import OPEN, Admission, PoolKey
+from glidecached.pools.pool_stats import pool_stats
 from glidecached.pools.reconfigure import PoolReconfiguration
 from glidecached.pools.table import (
     DEFAULT_MAX_POOLS,
@@ -21,7 +23,7 @@ from glidecached.pools.table import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from glidecached.access import Access
@@ -67,6 +69,7 @@ class PoolManager:
         previous_pools: PreviousPools | None = None,
         max_pools: int = DEFAULT_MAX_POOLS,
         restore_directory: Callable[[], object] = lambda: None,
+        advice_enabled: bool = True,
     ) -> None:
         self._loop = loop
         self._grace_ms = grace_ms
@@ -81,6 +84,8 @@ class PoolManager:
             max_pools=max_pools,
             restore_directory=restore_directory,
         )
+        self._table.sampled = advice_enabled
+        self._sampling_turns = SamplingTurns(loop, self._table)
         self._configured: dict[str, ConfiguredCache] = {}
         self._unseen: list[Pool] = []
         self.changes = PoolReconfiguration(loop, self._table, self._configured)
@@ -95,6 +100,16 @@ class PoolManager:
         self._table.max_total_cache_kb = total_kb
 
     @property
+    def advice_enabled(self) -> bool:
+        """Return whether the traffic of pools with metrics is sampled. It may be set at any time."""
+        return self._table.sampled
+
+    @advice_enabled.setter
+    def advice_enabled(self, enabled: bool) -> None:
+        if enabled != self._table.sampled:
+            self._table.sampled = enabled
+
+    @property
     def max_pools(self) -> int:
         """Return the limit of pools. It may be set at any time; existing pools stay."""
         return self._table.shares.max_pools
@@ -107,6 +122,7 @@ class PoolManager:
         """Begin to renew heartbeats, and to look for pools that no process holds."""
         self._beat()
         self._probe()
+        self._sampling_turns.start()
 
     def inherit(self, accesses: Mapping[str, Access]) -> None:
         """Continue the earlier daemon's pools that clients had made, and remove pools that no client can join any more.
@@ -247,7 +263,7 @@ class PoolManager:
         """
         takers = lease_takers()
         return [
-            pool.stats((connected or {}).get(pool, set()) | takers.get(pool.lease_file, set()))
+            pool_stats(pool, (connected or {}).get(pool, set()) | takers.get(pool.lease_file, set()))
             for pool in itertools.islice(self._table, most)
         ]
 
@@ -261,6 +277,10 @@ class PoolManager:
 
     def __len__(self) -> int:
         return len(self._table)
+
+    def __iter__(self) -> Iterator[Pool]:
+        """Iterate over a copy of all pools, the oldest first."""
+        return iter(self._table)
 
     def _make(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.pool.generation import PoolDamagedError, PoolFull
@@ -14,14 +14,16 @@ from glidecached.pools.entries import PoolEntries
 from glidecached.pools.file_access import PRIVATE_MODE, PermissionsError, PoolLease, permit
 from glidecached.pools.generation_copy import GenerationCopy
 from glidecached.pools.metadata import OPEN, PoolMetadata
+from glidecached.pools.sampling_switch import follow_settings, stop_sampling
 from glidecached.pools.warm_restart import take_over
 from glidecached.single_flight import Flights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
     from pathlib import Path
 
     from glidecache_shared.pool.generation import HotEntry, StoreSettings
+    from glidecached.advice.pool_sampling import PoolSampling
     from glidecached.pools.cache_shares import Maker
     from glidecached.pools.metadata import Admission, PoolKey, PoolSettings
     from glidecached.pools.warm_restart import PreviousPool
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+FROM_THE_TOP = 0xFFFF_FFFF
+"""For `flush`: all records."""
 _FLUSHED_RECORDS = 512
 """The number of records handled between two readings of the clock: about 0.2 ms."""
 _DAMAGE_RETRY_NS = 1_000_000_000
@@ -41,7 +45,7 @@ class Pool:
 
     It continues an earlier daemon's pool, if that is possible; `inheritable`: the next daemon may do the same.
     `next_generation` numbers its files: damaged ones are replaced by fresh ones at any time. `dispose` receives each
-    retired store, to remove its files and close it.
+    retired store, to remove its files and close it. `sampled`: its traffic is sampled for advice, if it has metrics.
     Construction raises the errors of `PoolStore.create`, `PermissionsError`, and `OSError`.
     """
 
@@ -62,6 +66,7 @@ class Pool:
         admission: Admission = OPEN,
         maker: Maker | None = None,
         previous: PreviousPool | None = None,
+        sampled: bool = False,
     ) -> None:
         self.key = key
         self.maker = maker
@@ -100,6 +105,9 @@ class Pool:
         self.entries = PoolEntries(key.label, store, self.replace_damaged)
         self.entries.server_ttl = settings.server_ttl
         self.flights = Flights(self.entries, next_number)
+        self.sampling: PoolSampling | None = None
+        """What is sampled of its traffic; None if nothing is."""
+        self.sample(wanted=sampled)
         self._describe()
 
     def _fresh(self, settings: PoolSettings) -> PoolStore:
@@ -218,6 +226,7 @@ class Pool:
             self._coming, entry_ttl_ms=settings.entry_ttl_ms, server_ttl=settings.server_ttl
         )
         self._describe()
+        follow_settings(self, wanted=self._wants_sample)
         if self.shuts_out or settings != self.settings:
             self._copy = GenerationCopy(
                 self.key,
@@ -265,9 +274,12 @@ class Pool:
     def _switch_to(self, store: PoolStore) -> None:
         """Serve a store that was made with the new settings; the previous one is retired already."""
         before = self.entries.serve(store)
+        if self.entries.sampling is not None:
+            self.entries.sampling.serve(store)
         self._refusals = 0
         self.settings, self._files_are_for = self._coming, self.admission
         self.entries.server_ttl = self.settings.server_ttl
+        follow_settings(self, wanted=self._wants_sample)
         self._describe()
         self._dispose(before)
 
@@ -390,6 +402,8 @@ class Pool:
     def flush(self, below: int, until_ns: int) -> tuple[int, int]:
         """Remove entries of records below that number, until that time. Return the next one (0: done) and the count."""
         total = 0
+        if below == FROM_THE_TOP and self.entries.sampling is not None:
+            self.entries.sampling.flushed()
         while below:
             try:
                 below, removed = self.entries.store.flush_below(below, _FLUSHED_RECORDS)
@@ -400,6 +414,11 @@ class Pool:
             if time.monotonic_ns() >= until_ns:
                 break
         return below, total
+
+    def sample(self, *, wanted: bool) -> None:
+        """Sample its traffic for advice from now on, or no more. A pool without metrics is not sampled."""
+        self._wants_sample = wanted
+        follow_settings(self, wanted=wanted)
 
     def hottest(self, count: int, most_key_bytes: int) -> list[HotEntry]:
         """Return the entries that would be evicted last, the hottest first."""
@@ -455,6 +474,7 @@ class Pool:
         if self.ended or (self.key.name is None and self.end_if_unheld()):
             return
         self.continue_resize(None)
+        stop_sampling(self)
         self.entries.end()
         if not self.entries.store.seal():
             logger.warning(
@@ -468,36 +488,8 @@ class Pool:
         """Return the lease's device, as the kernel numbers it in its list of locks, and its inode."""
         return self._lease.file
 
-    def stats(self, processes: Collection[int] = ()) -> dict[str, Any]:
-        """Return numbers for the operator. `processes`: those that are known to use the pool."""
-        store = self.entries.store
-        metrics = store.metrics()
-        held = self.held()
-        return {
-            "name": self.key.name,
-            "id": self.key.cache_id,
-            "configured": self.configured,
-            "identity": str(self.identity),
-            "generation": self.generation,
-            "settings": asdict(self.settings),
-            "metrics": {
-                **metrics._asdict(),
-                "forgotten": store.forgotten,
-                "hit_rate": metrics.hit_rate,
-            },
-            "misses_by_cause": store.misses_by_cause(),
-            "charged_bytes": store.charged_bytes,
-            "max_bytes": store.max_bytes,
-            "resident_bytes": store.resident_bytes,
-            "file_system_full": store.file_system_full,
-            "flights": len(self.flights),
-            "ttl_failures": self.entries.ttl_failures,
-            "held": held,
-            # A holder that cannot be seen from here, as in another container, counts as well.
-            "attached_processes": max(len(processes), int(held)),
-        }
-
     def _end_store(self) -> None:
+        stop_sampling(self)
         self.entries.end()
         self._stop_resize()
         self.entries.store.retire()

@@ -84,6 +84,7 @@ class PoolTable:
             1 if previous_pools is None else previous_pools.last_generation + 1
         )
         self._by_key: dict[PoolKey, Pool] = {}
+        self._sampled = False
 
     def __iter__(self) -> Iterator[Pool]:
         """Iterate over a copy of all pools: they may end meanwhile."""
@@ -95,6 +96,17 @@ class PoolTable:
     def get(self, key: PoolKey) -> Pool | None:
         """Return the pool of that key, or None."""
         return self._by_key.get(key)
+
+    @property
+    def sampled(self) -> bool:
+        """Return whether pools' traffic is sampled for advice. It may be set at any time, for all pools."""
+        return self._sampled
+
+    @sampled.setter
+    def sampled(self, wanted: bool) -> None:
+        self._sampled = wanted
+        for pool in self:
+            pool.sample(wanted=wanted)
 
     def next_generation(self) -> int:
         """Return a number that no generation of any pool in this directory has had."""
@@ -135,6 +147,7 @@ class PoolTable:
             admission=admission,
             maker=maker,
             previous=previous,
+            sampled=self._sampled,
         )
         try:
             pool = make() if previous is not None else self._reserve.make(make)

@@ -24,6 +24,7 @@ static inline void gpool_fence_acquire(void) { __atomic_thread_fence(__ATOMIC_AC
 static inline void gpool_fence_release(void) { __atomic_thread_fence(__ATOMIC_RELEASE); }
 
 static inline void gpool_add_relaxed_u64(uint64_t *word, uint64_t amount) { __atomic_fetch_add(word, amount, __ATOMIC_RELAXED); }
+static inline uint64_t gpool_take_relaxed_u64(uint64_t *word) { return __atomic_fetch_add(word, 1, __ATOMIC_RELAXED); }
 
 /* Replace *word by `desired` if it still is *expected; otherwise load what it is into *expected. Relaxed: the words
  * changed this way (recency, counts) carry no other data with them. */

@@ -6,6 +6,7 @@ from glidecache_shared.pool.files.pool_file cimport PoolFiles
 from glidecache_shared.pool.memory.hash_index cimport Index
 from glidecache_shared.pool.layout cimport gpool_header, gpool_view
 from glidecache_shared.pool.memory.records cimport Records
+from glidecache_shared.pool.memory.sample_ring cimport SampleRing
 from glidecache_shared.pool.eviction cimport VictimSelection
 from glidecache_shared.pool.files.trim cimport Trimmer
 
@@ -20,6 +21,7 @@ cdef class PoolGeneration:
     cdef Records records
     cdef VictimSelection selection
     cdef Trimmer trimmer
+    cdef SampleRing ring
     cdef bint counting
     cdef uint64_t faults_mended
     # The bound in force, which a resize may have lowered below the files' own; what alone is larger is not stored.

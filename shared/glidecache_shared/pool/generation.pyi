@@ -139,6 +139,10 @@ class PoolGeneration:
     def forgotten(self) -> int:
         """The number of live entries that were removed by their keys (contract C25)."""
 
+    @property
+    def cached_key_writes(self) -> int:
+        """The number of writes of this host's clients to keys that were in the pool at that moment."""
+
     def hottest(self, count: int, most_key_bytes: int = 256, now_ns: int = ...) -> list[HotEntry]:
         """Return at most `count` entries, the hottest first: by accesses under LFU, by the last access under LRU.
 

@@ -24,6 +24,7 @@ from glidecache_shared.pool.layout cimport (
 )
 from glidecache_shared.pool.files.mapping cimport MappedFile, Region
 from glidecache_shared.pool.memory.records cimport Records
+from glidecache_shared.pool.memory.sample_ring cimport SampleRing
 from glidecache_shared.pool.eviction cimport VictimSelection, hottest_of
 from glidecache_shared.pool.restart.takeover cimport resume, seal
 from glidecache_shared.pool.files.trim cimport Trimmer
@@ -167,6 +168,7 @@ cdef class PoolGeneration:
 
     def _complete(self, uint64_t grace_ns):
         self.bound_bytes = self.largest_bytes = self.header.max_bytes
+        self.ring = SampleRing.create(self.files.board, self.header)
         self.selection = VictimSelection.create(self.board, self.records)
         self.trimmer = Trimmer.create(
             self.files, self.arena, self.index, self.board, self.records, self.selection, grace_ns)
@@ -206,6 +208,7 @@ cdef class PoolGeneration:
 
     def seal(self, now_ns=None) -> bool:
         self._check_open()
+        self.ring.stop()
         sealed = seal(self, monotonic_ns() if now_ns is None else now_ns)
         self.close()
         return sealed
@@ -248,7 +251,7 @@ cdef class PoolGeneration:
     cdef void _mend_board(self) noexcept:
         """Make a board whole that a worker truncated: recency and counts start again instead of staying lost."""
         cdef uint32_t record
-        if not self.board.mend():
+        if not self.board.mend() or (self.ring.has_memory and not self.ring.mend()):
             return  # the next heartbeat tries again
         for record in range(self.records.count):
             if self.records.notes[record].granule != 0:
@@ -257,6 +260,7 @@ cdef class PoolGeneration:
 
     def retire(self) -> None:
         self._check_open()
+        self.ring.stop()
         gpool_store_release_u32(&self.header.state, GPOOL_STATE_RETIRED)
 
     def unlink(self) -> None:
@@ -283,7 +287,7 @@ cdef class PoolGeneration:
         if self.files is not None:
             self.files.close()
         # A caller that still refers to the store of an ended pool keeps none of its parts.
-        self.arena = self.board = self.records = self.selection = self.index = self.trimmer = None
+        self.arena = self.board = self.records = self.selection = self.index = self.trimmer = self.ring = None
         self.late_hits = None
 
     cdef int _check_open(self) except -1:
@@ -335,6 +339,11 @@ cdef class PoolGeneration:
     def forgotten(self) -> int:
         self._check_open()
         return self.header.forgotten
+
+    @property
+    def cached_key_writes(self) -> int:
+        self._check_open()
+        return self.header.cached_key_writes
 
     def hottest(self, uint32_t count, uint32_t most_key_bytes=256, now_ns=None) -> list:
         self._check_sound()

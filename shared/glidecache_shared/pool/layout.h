@@ -12,9 +12,10 @@
  *   Each region has its place for the pool's whole bound; memory is allocated as it grows.
  *
  * <id>.<generation>.board, written by the daemon and by workers:
- *   ┌──────────────────────┬──────────────────────────────────────┐
- *   │ counter shards 4096  │ access records 16                    │
- *   └──────────────────────┴──────────────────────────────────────┘
+ *   ┌──────────────────────┬────────────────────┬────────────────┬────────────────────┐
+ *   │ counter shards 4096  │ access records 16  │ ring head 4096 │ samples 24         │
+ *   └──────────────────────┴────────────────────┴────────────────┴────────────────────┘
+ *   Ring head and samples have memory once the daemon takes a sample.
  */
 #ifndef GLIDECACHE_LAYOUT_H
 #define GLIDECACHE_LAYOUT_H
@@ -23,7 +24,7 @@
 #include <stdint.h>
 
 #define GPOOL_MAGIC UINT64_C(0x6c6f6f5063643147) /* "G1dcPool" as little-endian bytes: also shows the byte order */
-#define GPOOL_LAYOUT_VERSION 3
+#define GPOOL_LAYOUT_VERSION 4
 
 #define GPOOL_HEADER_BYTES 4096
 #define GPOOL_BUCKET_BYTES 64
@@ -33,6 +34,8 @@
 #define GPOOL_SHARDS 64
 #define GPOOL_SHARD_BYTES 64
 #define GPOOL_BOARD_HEADER_BYTES (GPOOL_SHARDS * GPOOL_SHARD_BYTES)
+#define GPOOL_RING_HEAD_BYTES 4096
+#define GPOOL_SAMPLE_BYTES 24
 
 /* Shares of a charge besides the granules: one access record, and one entry's part of the index. The index holds a
  * bucket per GPOOL_ENTRIES_PER_BUCKET entries (16 bytes an entry) and overflow buckets: 2.52 bytes an entry in
@@ -54,6 +57,11 @@
 #define GPOOL_KIND_HASH 2
 #define GPOOL_KIND_SET 3
 
+/* What a sample says: a hit on an entry of a kind (the kind itself), or a write to a key that was in the pool. */
+#define GPOOL_SAMPLE_WRITE 4
+#define GPOOL_SAMPLE_WHAT_BITS 4
+#define GPOOL_SAMPLE_WHAT_MASK UINT64_C(0xf)
+
 #define GPOOL_TAG_BITS 24
 #define GPOOL_TAG_MASK UINT32_C(0xffffff)
 #define GPOOL_KIND_BITS 8
@@ -61,7 +69,7 @@
 #define GPOOL_COUNT_BITS 40
 #define GPOOL_COUNT_MASK ((UINT64_C(1) << GPOOL_COUNT_BITS) - 1)
 
-/* gpool_header: the first five cache lines of the file's first page
+/* gpool_header: the first six cache lines of the file's first page
  *         ┌─────────────────────────────┬─────────────────────────────┐
  *       0 │ magic 64                                                  │ what this is
  *       8 │ layout_version 32           │ policy 32                   │
@@ -92,7 +100,10 @@
  *     200 │ overflow_count 32           │ granule_count 32            │
  *     208 │ record_count 32             │ unused_3a 32                │
  *     216 │ heartbeat_ns 64                                           │
- *     224 │ unused_3 256                                              │
+ *     224 │ sample_threshold 64                                       │
+ *     232 │ sample_until 64                                           │
+ *     240 │ ring_end 64                                               │
+ *     248 │ unused_3 64                                               │
  *         ├───────────────────────────────────────────────────────────┤
  *     256 │ entry_count 64                                            │ the daemon's counters
  *     264 │ charged_bytes 64                                          │
@@ -101,7 +112,10 @@
  *     288 │ evictions 64                                              │
  *     296 │ expirations 64                                            │
  *     304 │ next_version 64                                           │
- *     312 │ seal 64                                                   │
+ *     312 │ cached_key_writes 64                                      │
+ *         ├───────────────────────────────────────────────────────────┤
+ *     320 │ unused_5 448                                              │
+ *     376 │ seal 64                                                   │
  *         └───────────────────────────────────────────────────────────┘
  */
 typedef struct {
@@ -139,7 +153,10 @@ typedef struct {
     uint32_t record_count;   /* access records with memory behind them */
     uint32_t unused_3a;
     uint64_t heartbeat_ns;
-    uint64_t unused_3[4];
+    uint64_t sample_threshold; /* hits on keys whose hash's low 32 bits are below it leave a sample; 0: none do */
+    uint64_t sample_until;     /* the position in the ring from which hits leave none, until the next window */
+    uint64_t ring_end;         /* the position that is not written yet: a sample from there on is lost; 0: no ring */
+    uint64_t unused_3;
     /* line 4: the daemon's counters */
     uint64_t entry_count;
     uint64_t charged_bytes;
@@ -147,8 +164,11 @@ typedef struct {
     uint64_t misses;
     uint64_t evictions;
     uint64_t expirations;
-    uint64_t next_version; /* above the version of every bucket that was ever given up */
-    uint64_t seal;         /* 0 while a daemon writes; after a clean stop the sum of all bytes before it */
+    uint64_t next_version;      /* above the version of every bucket that was ever given up */
+    uint64_t cached_key_writes; /* writes of this host's clients to keys that were in the pool at that moment */
+    /* line 5 */
+    uint64_t unused_5[7];
+    uint64_t seal; /* 0 while a daemon writes; after a clean stop the sum of all bytes before it */
 } gpool_header;
 
 /* gpool_bucket: one cache line of the hash index
@@ -281,6 +301,37 @@ typedef struct {
     uint64_t claims; /* how often a process has claimed a pending touch: unchanged, there is no new owner */
 } gpool_shard;
 
+/* gpool_ring: the head of the sample ring, in a page of its own
+ *         ┌───────────────────────────────────────────────────────────┐
+ *       0 │ next 64                                                   │
+ *         └───────────────────────────────────────────────────────────┘
+ */
+typedef struct {
+    uint64_t next; /* the position of the next sample */
+} gpool_ring;
+
+/* gpool_sample: what a worker has left; the sample at position p is at p modulo the ring's length
+ *         ┌───────────────────────────────────────────────────────────┐
+ *       0 │ position 64                                               │
+ *       8 │ hash 64                                                   │
+ *      16 │ event 64                                                  │
+ *         └───────────────────────────────────────────────────────────┘
+ */
+typedef struct {
+    uint64_t position; /* one more than its position: written last; 0 where there was none yet */
+    uint64_t hash;     /* the key's, whole */
+    uint64_t event;
+} gpool_sample;
+
+/* gpool_event(time, what): CLOCK_MONOTONIC in ns, and what happened
+ *         ┌─────────────────────────────────────────────────┬─────────┐
+ *         │ time 60                                         │ what 4  │
+ *         └─────────────────────────────────────────────────┴─────────┘
+ */
+static inline uint64_t gpool_event(uint64_t time, uint64_t what) { return time << GPOOL_SAMPLE_WHAT_BITS | what; }
+static inline uint64_t gpool_event_time(uint64_t event) { return event >> GPOOL_SAMPLE_WHAT_BITS; }
+static inline uint64_t gpool_event_what(uint64_t event) { return event & GPOOL_SAMPLE_WHAT_MASK; }
+
 /* gpool_free_run: the beginning of a run of free granules, in the list of its length. Its last word repeats `granules`,
  * so that a neighbour finds its start.
  *         ┌─────────────────────────────┬─────────────────────────────┐
@@ -294,11 +345,13 @@ typedef struct {
     uint32_t next;
 } gpool_free_run;
 
-_Static_assert(sizeof(gpool_header) == 5 * 64, "the header is five cache lines");
+_Static_assert(sizeof(gpool_header) == 6 * 64, "the header is six cache lines");
 _Static_assert(sizeof(gpool_bucket) == GPOOL_BUCKET_BYTES, "a bucket is one cache line");
 _Static_assert(sizeof(gpool_record) == GPOOL_RECORD_BYTES, "an access record is 16 bytes");
 _Static_assert(4096 % GPOOL_RECORD_BYTES == 0, "records fill pages");
 _Static_assert(sizeof(gpool_shard) == GPOOL_SHARD_BYTES, "a counter shard is one cache line");
+_Static_assert(sizeof(gpool_ring) <= GPOOL_RING_HEAD_BYTES, "the ring's head is in its page");
+_Static_assert(sizeof(gpool_sample) == GPOOL_SAMPLE_BYTES, "a sample is three words");
 _Static_assert(sizeof(gpool_free_run) + 4 <= GPOOL_GRANULE_BYTES, "a free granule holds links and both lengths");
 _Static_assert(GPOOL_GRANULE_BYTES % 4 == 0, "extent links are aligned words");
 _Static_assert(GPOOL_GRANULE_PAYLOAD == GPOOL_GRANULE_BYTES - 4, "a link word per granule is the worst case");
@@ -322,6 +375,24 @@ static inline uint64_t gpool_charge(uint64_t key_bytes, uint64_t payload_bytes) 
 #define GPOOL_BLOCK_RECORDS 256
 static inline uint32_t gpool_place(uint32_t record) {
     return (record & ~UINT32_C(255)) | (record & 15) << 4 | (record >> 4 & 15);
+}
+
+/* How many samples the ring of a board for that many access records has: a power of two, and at most a sixteenth of the
+ * pool's bound but for the smallest pools. Where it begins on the board: behind the last page of records. */
+#define GPOOL_MOST_SAMPLES 4096
+#define GPOOL_FEWEST_SAMPLES 1024
+static inline uint32_t gpool_ring_samples(uint64_t max_records) {
+    uint32_t samples = GPOOL_MOST_SAMPLES;
+    while (samples > GPOOL_FEWEST_SAMPLES && samples > max_records / 4)
+        samples /= 2;
+    return samples;
+}
+static inline uint64_t gpool_ring_offset(uint64_t max_records) {
+    return GPOOL_BOARD_HEADER_BYTES
+        + (max_records + GPOOL_BLOCK_RECORDS - 1) / GPOOL_BLOCK_RECORDS * GPOOL_BLOCK_RECORDS * GPOOL_RECORD_BYTES;
+}
+static inline uint64_t gpool_ring_bytes(uint64_t max_records) {
+    return GPOOL_RING_HEAD_BYTES + (uint64_t)gpool_ring_samples(max_records) * GPOOL_SAMPLE_BYTES;
 }
 
 /* The counter shard of a process: every other one first, so that processes which were started together do not get

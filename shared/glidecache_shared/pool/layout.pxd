@@ -1,4 +1,4 @@
-"""The C definitions of layout.h, atomics.h, siphash.h, checksum.h, lookup.h and touch.h, for Cython."""
+"""The C definitions of layout.h, atomics.h, siphash.h, checksum.h, lookup.h, touch.h and sample_ring.h, for Cython."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
@@ -41,6 +41,8 @@ cdef extern from "layout.h" nogil:
         GPOOL_SHARDS
         GPOOL_PENDING
         GPOOL_BOARD_HEADER_BYTES
+        GPOOL_MOST_SAMPLES
+        GPOOL_SAMPLE_WRITE
         GPOOL_RECORD_BYTES
         GPOOL_BLOCK_RECORDS
         GPOOL_INDEX_SHARE_BYTES
@@ -87,6 +89,9 @@ cdef extern from "layout.h" nogil:
         uint32_t granule_count
         uint32_t record_count
         uint64_t heartbeat_ns
+        uint64_t sample_threshold
+        uint64_t sample_until
+        uint64_t ring_end
         uint64_t entry_count
         uint64_t charged_bytes
         uint64_t daemon_hits
@@ -94,6 +99,7 @@ cdef extern from "layout.h" nogil:
         uint64_t evictions
         uint64_t expirations
         uint64_t next_version
+        uint64_t cached_key_writes
         uint64_t seal
 
     ctypedef struct gpool_bucket:
@@ -127,6 +133,14 @@ cdef extern from "layout.h" nogil:
         gpool_pending pending[3]
         uint64_t claims
 
+    ctypedef struct gpool_ring:
+        uint64_t next
+
+    ctypedef struct gpool_sample:
+        uint64_t position
+        uint64_t hash
+        uint64_t event
+
     ctypedef struct gpool_free_run:
         uint32_t granules
         uint32_t previous
@@ -143,6 +157,11 @@ cdef extern from "layout.h" nogil:
     uint32_t gpool_entry_kind(const gpool_entry *entry)
     uint32_t gpool_owner_record(uint64_t owner)
     uint32_t gpool_owner_tag(uint64_t owner)
+    uint64_t gpool_event_time(uint64_t event)
+    uint64_t gpool_event_what(uint64_t event)
+    uint32_t gpool_ring_samples(uint64_t max_records)
+    uint64_t gpool_ring_offset(uint64_t max_records)
+    uint64_t gpool_ring_bytes(uint64_t max_records)
     uint64_t gpool_tag_count(uint32_t tag, uint64_t count)
     uint32_t gpool_record_tag(uint64_t tag_count)
     uint64_t gpool_record_count(uint64_t tag_count)
@@ -217,3 +236,14 @@ cdef extern from "touch.h" nogil:
         gpool_record *record, uint32_t number, uint32_t tag, uint64_t now_ns, gpool_shard *shards, uint32_t shard,
         gpool_last_touch *last)
     void gpool_touch(gpool_record *record, uint32_t tag, uint64_t now_ns, bint is_lfu)
+
+
+cdef extern from "sample_ring.h" nogil:
+    ctypedef struct gpool_ring_view:
+        gpool_ring *head
+        gpool_sample *samples
+        uint64_t mask
+    gpool_ring_view gpool_ring_at(uint8_t *board, uint64_t max_records)
+    void gpool_leave_hit(
+        const gpool_ring_view *ring, const gpool_header *header, uint64_t hash, uint64_t now_ns, uint32_t kind)
+    void gpool_leave_write(const gpool_ring_view *ring, const gpool_header *header, uint64_t hash, uint64_t now_ns)

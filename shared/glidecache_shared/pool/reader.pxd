@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from cpython.object cimport PyObject
 
-from glidecache_shared.pool.layout cimport gpool_bucket, gpool_record, gpool_shard, gpool_view
+from glidecache_shared.pool.layout cimport gpool_bucket, gpool_record, gpool_ring_view, gpool_shard, gpool_view
 from glidecache_shared.pool.files.mapping cimport MappedFile
 
 
@@ -23,6 +23,7 @@ cdef class PoolReader:
     cdef gpool_view view
     cdef gpool_record *records
     cdef gpool_shard *shards
+    cdef gpool_ring_view ring
     cdef uint64_t secret[2]
     cdef uint64_t grace_ns
     cdef bint is_lfu

@@ -1,6 +1,6 @@
 """Typing of the compiled reader; the implementation and its memory-ordering argument are in `reader.pyx`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 class PoolMetrics(NamedTuple):
@@ -62,6 +62,17 @@ class PoolReader:
         self, key: Key, kind: int, now_ns: int = ...
     ) -> bytes | dict[bytes, bytes] | set[bytes] | None:
         """Look `key` up, for `get`, `hgetall` and `smembers`. `now_ns` (default CLOCK_MONOTONIC's) is for tests."""
+
+    def note_writes(self, keys: Iterable[bytes]) -> int:
+        """Leave word to the daemon of each of these keys that is in the pool: its client is about to write to it.
+
+        Nothing is counted as a lookup, or touched. Returns how many were there; 0 at once for a pool without a sample
+        (`takes_writes`). Raises `TypeError` for a key that is not bytes.
+        """
+
+    @property
+    def takes_writes(self) -> bool:
+        """Return whether the daemon wants to know of writes: the pool has metrics, and its advice is on."""
 
     @property
     def trusted(self) -> bool:

@@ -28,7 +28,6 @@ from cpython.set cimport PySet_New
 
 from glidecache_shared.pool.layout cimport (
     GPOOL_LAST_TOUCHES,
-    GPOOL_BLOCK_RECORDS,
     GPOOL_BOARD_HEADER_BYTES,
     GPOOL_BUCKET_BYTES,
     GPOOL_GRANULE_BYTES,
@@ -41,7 +40,6 @@ from glidecache_shared.pool.layout cimport (
     GPOOL_POLICY_LFU,
     GPOOL_POLICY_LRU,
     GPOOL_READER_CHAIN,
-    GPOOL_RECORD_BYTES,
     GPOOL_SHARDS,
     GPOOL_STATE_ACTIVE,
     GPOOL_STATE_RETIRED,
@@ -58,6 +56,8 @@ from glidecache_shared.pool.layout cimport (
     gpool_glance,
     gpool_glance_at,
     gpool_header,
+    gpool_leave_hit,
+    gpool_leave_write,
     gpool_load_acquire_u32,
     gpool_load_acquire_u64,
     gpool_last_touch,
@@ -65,6 +65,9 @@ from glidecache_shared.pool.layout cimport (
     gpool_place,
     gpool_published,
     gpool_record,
+    gpool_ring_at,
+    gpool_ring_bytes,
+    gpool_ring_offset,
     gpool_shard,
     gpool_shard_of,
     gpool_siphash13,
@@ -191,6 +194,7 @@ cdef class PoolReader:
         self.view.max_chain = GPOOL_READER_CHAIN
         self.shards = <gpool_shard *>self.board_file.base
         self.records = <gpool_record *>(self.board_file.base + GPOOL_BOARD_HEADER_BYTES)
+        self.ring = gpool_ring_at(self.board_file.base, header.max_records)
         self.secret[0] = header.secret[0]
         self.secret[1] = header.secret[1]
         self.grace_ns = header.grace_ns
@@ -223,9 +227,9 @@ cdef class PoolReader:
             and header.arena_offset % 8 == 0
         ):
             raise PoolFormatError(f"{path}: the regions in the header do not fit the file of {self.file.bytes} bytes")
-        blocks = (header.max_records + GPOOL_BLOCK_RECORDS - 1) // GPOOL_BLOCK_RECORDS
-        if GPOOL_BOARD_HEADER_BYTES + blocks * GPOOL_BLOCK_RECORDS * GPOOL_RECORD_BYTES > self.board_file.bytes:
-            raise PoolFormatError(f"{self.board_file.path}: too short for {header.max_records} access records")
+        if gpool_ring_offset(header.max_records) + gpool_ring_bytes(header.max_records) > self.board_file.bytes:
+            raise PoolFormatError(
+                f"{self.board_file.path}: too short for {header.max_records} access records and the sample ring")
         fault = boot_identity.clock_fault((<const char *>header.boot_id)[:16], header.time_namespace)
         if fault is not None:
             raise PoolFormatError(f"{path}: {fault[0]}: {fault[1]}")
@@ -260,6 +264,29 @@ cdef class PoolReader:
         if kind == GPOOL_KIND_STRING:
             return find_string(self, <const uint8_t *>text, length, now_ns)
         return find_and_copy(self, <const uint8_t *>text, length, kind, now_ns)
+
+    def note_writes(self, keys):
+        cdef uint64_t now_ns, hash
+        cdef const uint8_t *at
+        cdef Py_ssize_t length
+        cdef int noted = 0
+        if gpool_load_relaxed_u64(&self.view.header.ring_end) == 0:
+            return 0
+        now_ns = monotonic_ns()
+        for key in keys:
+            if type(key) is not bytes:
+                raise TypeError(f"a key must be bytes, not {type(key).__name__}")
+            at = <const uint8_t *>PyBytes_AS_STRING(key)
+            length = PyBytes_GET_SIZE(key)
+            hash = gpool_siphash13(self.secret[0], self.secret[1], at, length)
+            if is_cached(self, hash, at, length, now_ns):
+                gpool_leave_write(&self.ring, self.view.header, hash, now_ns)
+                noted += 1
+        return noted
+
+    @property
+    def takes_writes(self) -> bool:
+        return gpool_load_relaxed_u64(&self.view.header.ring_end) != 0
 
     @property
     def trusted(self) -> bool:
@@ -316,7 +343,10 @@ cdef inline bint unchanged(const gpool_bucket *bucket, uint64_t version) noexcep
     return gpool_load_relaxed_u64(&bucket.version) == version
 
 
-cdef inline void count_hit(PoolReader reader, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept nogil:
+cdef inline void count_hit(
+    PoolReader reader, uint64_t hash, uint32_t kind, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept nogil:
+    if <uint32_t>hash < gpool_load_relaxed_u64(&reader.view.header.sample_threshold):
+        gpool_leave_hit(&reader.ring, reader.view.header, hash, now_ns, kind)
     if record < gpool_published(&reader.view.header.record_count, reader.view.max_records):
         if reader.is_lfu:
             gpool_touch(&reader.records[gpool_place(record)], tag, now_ns, True)
@@ -329,22 +359,22 @@ cdef inline void count_hit(PoolReader reader, uint32_t record, uint32_t tag, uin
 
 cdef object find_string(PoolReader reader, const uint8_t *key, uint64_t key_bytes, uint64_t now_ns):
     """Look for a string where nearly all are, and copy it in one step; else as for the other kinds."""
-    cdef uint32_t hash
+    cdef uint64_t hash
     cdef gpool_glance glance
     if not is_trusted(reader, now_ns):
         return None
-    hash = <uint32_t>gpool_siphash13(reader.secret[0], reader.secret[1], key, key_bytes)
-    if gpool_glance_at(&reader.view, hash, key, key_bytes, now_ns, &glance):
+    hash = gpool_siphash13(reader.secret[0], reader.secret[1], key, key_bytes)
+    if gpool_glance_at(&reader.view, <uint32_t>hash, key, key_bytes, now_ns, &glance):
         value = PyBytes_FromStringAndSize(<const char *>glance.payload, glance.payload_bytes)
         if unchanged(glance.bucket, glance.version):
-            count_hit(reader, glance.record, glance.tag, now_ns)
+            count_hit(reader, hash, GPOOL_KIND_STRING, glance.record, glance.tag, now_ns)
             return value
     return find_and_copy(reader, key, key_bytes, GPOOL_KIND_STRING, now_ns)
 
 
 cdef object find_and_copy(PoolReader reader, const uint8_t *key, uint64_t key_bytes, uint32_t kind, uint64_t now_ns):
-    cdef uint32_t hash, bucket_count, number
-    cdef uint64_t version, expires
+    cdef uint32_t bucket_count, number
+    cdef uint64_t hash, version, expires
     cdef const gpool_bucket *bucket
     cdef gpool_found found
     cdef bint present
@@ -352,18 +382,18 @@ cdef object find_and_copy(PoolReader reader, const uint8_t *key, uint64_t key_by
     cdef object value
     if not is_trusted(reader, now_ns):
         return None
-    hash = <uint32_t>gpool_siphash13(reader.secret[0], reader.secret[1], key, key_bytes)
+    hash = gpool_siphash13(reader.secret[0], reader.secret[1], key, key_bytes)
     for attempt in range(ATTEMPTS):
         bucket_count = gpool_published(&reader.view.header.bucket_count, reader.view.max_buckets)
         if bucket_count == 0:
             return None
-        number = gpool_bucket_of(hash, bucket_count)
+        number = gpool_bucket_of(<uint32_t>hash, bucket_count)
         bucket = &reader.view.primary[number]
         version = gpool_load_acquire_u64(&bucket.version)  # pairs with the release in end_change
         if version & 1:
             gpool_spin_hint()
             continue
-        present = gpool_find(&reader.view, bucket, hash, key, key_bytes, &found)
+        present = gpool_find(&reader.view, bucket, <uint32_t>hash, key, key_bytes, &found)
         if not present:
             # Also check whether a split moved the key's place: its bucket was left between our two looks.
             if unchanged(bucket, version) and gpool_published(
@@ -383,9 +413,35 @@ cdef object find_and_copy(PoolReader reader, const uint8_t *key, uint64_t key_by
             if unchanged(bucket, version):
                 return None  # damage, not a race: the payload contradicts itself
             continue
-        count_hit(reader, found.entry.record, gpool_entry_tag(&found.entry), now_ns)
+        count_hit(reader, hash, kind, found.entry.record, gpool_entry_tag(&found.entry), now_ns)
         return value
     return None
+
+
+cdef bint is_cached(PoolReader reader, uint64_t hash, const uint8_t *key, uint64_t key_bytes, uint64_t now_ns) noexcept nogil:
+    """Return whether there is a live entry of that key, of any kind. Nothing is counted or touched."""
+    cdef uint32_t bucket_count
+    cdef uint64_t version, expires
+    cdef const gpool_bucket *bucket
+    cdef gpool_found found
+    cdef bint present
+    cdef int attempt
+    if not is_trusted(reader, now_ns):
+        return False
+    for attempt in range(ATTEMPTS):
+        bucket_count = gpool_published(&reader.view.header.bucket_count, reader.view.max_buckets)
+        if bucket_count == 0:
+            return False
+        bucket = &reader.view.primary[gpool_bucket_of(<uint32_t>hash, bucket_count)]
+        version = gpool_load_acquire_u64(&bucket.version)  # pairs with the release in end_change
+        if version & 1:
+            gpool_spin_hint()
+            continue
+        present = gpool_find(&reader.view, bucket, <uint32_t>hash, key, key_bytes, &found)
+        expires = gpool_entry_expires_ns(&found.entry) if present else 0
+        if unchanged(bucket, version):
+            return present and (expires == 0 or now_ns < expires)
+    return False
 
 
 cdef inline object copy_string(PoolReader reader, const gpool_bucket *bucket, uint64_t version, gpool_found *found):

@@ -280,7 +280,7 @@ cdef class PoolResize:
         # A daemon that is killed from here on leaves the new generation: readers learn of neither, or detach from the
         # old one.
         new.files.open()
-        gpool_store_release_u32(&old.header.state, GPOOL_STATE_RETIRED)
+        old.retire()
         # Once more: the accesses and hits of readers in between.
         self._carry_accesses()
         if new.late_hits is not None:
@@ -300,6 +300,7 @@ cdef class PoolResize:
         now.evictions = before.evictions
         now.expirations = before.expirations
         now.forgotten = before.forgotten
+        now.cached_key_writes = before.cached_key_writes
         self.new.inherit_hits(self.old)
         return 0
 

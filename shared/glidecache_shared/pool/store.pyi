@@ -49,6 +49,9 @@ class PoolStore(PoolGeneration):
         `left_ms` -1 is no limit; 2^64 - 1 is never. For compiled code.
         """
 
+    def counts_entries(self) -> bool:
+        """Return whether there is any entry, live or not. For compiled code."""
+
     def lookup_many(self, keys: list[bytes], kind: int, after_flight: int = 0) -> list[object]:
         """Do as `lookup` for each key, in order."""
 

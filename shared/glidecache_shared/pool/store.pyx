@@ -15,6 +15,7 @@ from glidecache_shared.pool.clock cimport expiry, is_expired, monotonic_ns, neve
 from glidecache_shared.pool.generation cimport PoolGeneration
 from glidecache_shared.pool.check cimport check_store, read_entry
 from glidecache_shared.pool.layout cimport (
+    GPOOL_BUCKET_SLOTS,
     GPOOL_GRANULE_BYTES,
     gpool_charge,
     gpool_cursor,
@@ -29,9 +30,14 @@ from glidecache_shared.pool.layout cimport (
     gpool_entry_tag,
     gpool_find,
     gpool_found,
+    gpool_bucket,
     gpool_granules,
+    gpool_load_relaxed_u64,
+    gpool_next_bucket,
     gpool_prefetch,
     gpool_siphash13,
+    gpool_slot_granule,
+    gpool_slot_hash,
     gpool_store_relaxed_u64,
     gpool_tag_kind,
 )
@@ -285,8 +291,74 @@ cdef class PoolStore(PoolGeneration):
             if entry.key_bytes >= <uint64_t>PyBytes_GET_SIZE(prefix) and gpool_cursor_equals(
                 self.view, &cursor, <const uint8_t *>PyBytes_AS_STRING(prefix), PyBytes_GET_SIZE(prefix)
             ):
+                if self.removed_hashes is not None and self.records.notes[record].hash < self.removed_below:
+                    self.removed_hashes.append(self._hash_of(record))
                 removed += self._forget(record, &entry, now)
         return record, removed
+
+    cdef bint counts_entries(self) noexcept:
+        """Return whether there is any entry, live or not."""
+        return self.header != NULL and self.index.entry_count != 0
+
+    cdef bint holds(self, bytes key, uint32_t hash, uint64_t now) except -1:
+        """Return whether there is a live entry of that key, of any kind. Nothing is counted, touched or removed."""
+        cdef gpool_found found
+        cdef bint present
+        if self.index.entry_count == 0:
+            return False
+        self._check_sound()
+        present = self._find(key, hash, &found)
+        self._check_damage()
+        return present and not is_expired(&found.entry, now)
+
+    cdef bytes key_of_hash(self, uint64_t hash, gpool_found *found):
+        """Return the key of the entry whose key has that whole hash, and fill in `found`; None if there is none."""
+        cdef const gpool_bucket *bucket
+        cdef uint64_t slot
+        cdef uint32_t links = 0
+        cdef bytes key
+        cdef int i
+        self._check_sound()
+        if self.index.entry_count == 0:
+            return None
+        bucket = self.index.bucket_for(<uint32_t>hash)
+        while bucket != NULL and links <= self.index.overflow_ids.count:
+            links += 1
+            for i in range(GPOOL_BUCKET_SLOTS):
+                slot = gpool_load_relaxed_u64(&bucket.slots[i])
+                if slot == 0:
+                    break
+                if gpool_slot_hash(slot) != <uint32_t>hash:
+                    continue
+                key = self._key(gpool_slot_granule(slot), found)
+                if key is not None and self._whole_hash(key) == hash:
+                    return key if self._is_right(found) else None
+            bucket = gpool_next_bucket(self.view, bucket)
+        return None
+
+    cdef bytes _key(self, uint32_t granule, gpool_found *found):
+        """Return the key of the entry at a granule; its payload is then found. None if it is no entry."""
+        cdef bytes key
+        found.granule = granule
+        if not gpool_entry_open(self.view, granule, &found.entry, &found.payload):
+            return None
+        key = PyBytes_FromStringAndSize(NULL, found.entry.key_bytes)
+        if not gpool_cursor_copy(
+            self.view, &found.payload, <uint8_t *>PyBytes_AS_STRING(key), found.entry.key_bytes
+        ):
+            return None
+        return key
+
+    cdef uint64_t _whole_hash(self, bytes key) noexcept:
+        return gpool_siphash13(
+            self.header.secret[0], self.header.secret[1],
+            <const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+
+    cdef object _hash_of(self, uint32_t record):
+        """Return the whole hash of the key of a record's entry; 0 if that is damaged."""
+        cdef gpool_found found
+        cdef bytes key = self._key(self.records.notes[record].granule, &found)
+        return 0 if key is None else self._whole_hash(key)
 
     cdef bint _evict(self, uint64_t now) noexcept:
         """Remove the policy's victim (contract C10–C12). False when the pool is empty, or damaged."""
@@ -336,9 +408,7 @@ cdef class PoolStore(PoolGeneration):
         gpool_store_relaxed_u64(&self.header.entry_count, self.index.entry_count)
 
     cdef uint32_t _hash(self, bytes key) noexcept:
-        return <uint32_t>gpool_siphash13(
-            self.header.secret[0], self.header.secret[1],
-            <const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+        return <uint32_t>self._whole_hash(key)
 
     cdef bint _find(self, bytes key, uint32_t hash, gpool_found *found) noexcept:
         self.view.max_chain = self.index.overflow_ids.count + 1  # more is a ring

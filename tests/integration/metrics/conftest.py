@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.browser import Browser
 from support.pages import SeenDaemon
 from support.valkey_server import HOST, free_port
 
@@ -43,3 +44,19 @@ def start_seen(start_daemon: Callable[..., Daemon]) -> Iterator[Callable[..., Se
 def kind() -> str:
     """One client is enough: what is counted does not depend on which."""
     return "blocking"
+
+
+@pytest.fixture(scope="session")
+def running_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One browser for all tests: its start takes longer than they do."""
+    made = Browser(tmp_path_factory.mktemp("chromium"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def browser(running_browser: Browser) -> Browser:
+    """The browser with nothing left of an earlier test."""
+    running_browser.driver.get("about:blank")
+    running_browser.console()
+    return running_browser

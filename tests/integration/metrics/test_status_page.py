@@ -8,49 +8,31 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from glidecache import ClientSideCache
 from glidecached import formatting
 from glidecached.doctor.gathering import gather
 from glidecached.doctor.runner import examine
-from support.browser import Browser
+from support.browser import check_narrow_windows
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    from support.browser import Browser
     from support.connector import Connector
     from support.pages import SeenDaemon
     from support.valkey_server import ValkeyServer
 
 CATALOG = "Array.from(document.querySelectorAll('#cache-list article')).find(a => a.innerText.startsWith('catalog'))"
 CHART = f"Array.from({CATALOG}.querySelectorAll('figure')).find(f => f.innerText.startsWith('%s'))"
-OUTSTANDING = """
-for (const small of document.querySelectorAll("figure .value small")) small.textContent = "of 512.0 MB, 99.9 %";
-for (const top of document.querySelectorAll("figure .top")) top.textContent = "10,000 ms";
-const ends = element => element.getBoundingClientRect().right;
-return Array.from(document.querySelectorAll("figure"))
-  .filter(figure => Array.from(figure.querySelectorAll(".value, .value small, .top"))
-    .some(part => ends(part) > ends(figure) + 1))
-  .map(figure => figure.innerText);
-"""
-"""The charts whose figures, with long ones in them, stand out into the next chart."""
-
 MORE = {"counted": ", 'cache'"}
 """Further arguments of the formatters."""
 
+SHOWN = "Array.from(document.querySelectorAll('svg.chart')).filter(each => !each.closest('[hidden]'))"
 LUMINANCE = """
 const parts = getComputedStyle(document.documentElement)[arguments[0]].match(/\\d+/g).map(Number);
 return parts[0] + parts[1] + parts[2];
 """
-
-
-@pytest.fixture
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    made = Browser(tmp_path_factory.mktemp("chromium"))
-    yield made
-    made.close()
 
 
 def chart(browser: Browser, name: str) -> str:
@@ -204,7 +186,7 @@ def check_text_alternatives(browser: Browser) -> None:
     tree = browser.command("Accessibility.getFullAXTree")["nodes"]
     images = [node for node in tree if node["role"]["value"] == "image" and not node.get("ignored")]
     names = [node["name"]["value"] for node in images]
-    assert len(names) == len(browser.evaluate("return Array.from(document.querySelectorAll('svg.chart'))"))
+    assert len(names) == len(browser.evaluate(f"return {SHOWN}"))
     assert any("Lookups, last 1 min: from " in name for name in names), names
     latency = (
         r"Time to reply, .* min: median from .* ms to .* ms, now .* ms; 99 % from .* ms to .* ms, now .* ms"
@@ -228,33 +210,17 @@ def check_colours(browser: Browser) -> None:
     )
 
 
-def check_narrow_windows(browser: Browser) -> None:
-    """Nothing stands out of a telephone's screen, nor a chart's figures into the next chart at any width."""
-    size: dict[str, Any] = {"height": 800, "deviceScaleFactor": 1, "mobile": False}
-    for width in (360, 600, 768, 900, 1200):
-        browser.command("Emulation.setDeviceMetricsOverride", width=width, **size)
-        assert browser.evaluate("return document.documentElement.scrollWidth") <= width
-        assert browser.evaluate(OUTSTANDING) == [], width
-    browser.command("Emulation.clearDeviceMetricsOverride")
-
-
 def check_keyboard(browser: Browser) -> None:
     """The tables open by the keyboard alone, and have the minutes' figures."""
     for _ in range(10):
-        press(browser, "Tab", 9)
+        browser.press("Tab", 9)
         if browser.evaluate("return document.activeElement.tagName") == "SUMMARY":
             break
     assert browser.evaluate("return getComputedStyle(document.activeElement).outlineStyle") != "none"
-    press(browser, "Enter", 13, text="\r")
+    browser.press("Enter", 13, text="\r")
     until = time.monotonic() + 20
     while not (rows := browser.evaluate("return document.querySelectorAll('details[open] tbody tr').length")):
         assert time.monotonic() < until, "the table stays empty"
     assert rows >= 1
     head = browser.evaluate("return document.querySelector('details[open] thead').innerText")
     assert " ".join(head.split()) == "Minute Hit rate Lookups Memory Evictions Expirations"
-
-
-def press(browser: Browser, key: str, code: int, **more: str) -> None:
-    """One key, as a keyboard sends it."""
-    for kind in ("keyDown", "keyUp"):
-        browser.command("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **more)

@@ -9,6 +9,7 @@ import pytest
 from glidecache_shared.protocol import ERROR_REQUEST, ERROR_UNKNOWN_SESSION, HASH, STRING, ReplyError
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.pools.metadata import PoolKey, PoolSettings
+from glidecached.pools.pool_stats import pool_stats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ def pooled(sessions: Sessions, upstream: Any, make_registry: Callable[..., PoolM
 
 def metrics(session: ClientSession) -> tuple[int, int]:
     assert session.pool is not None
-    numbers = session.pool.stats()["metrics"]
+    numbers = pool_stats(session.pool)["metrics"]
     return numbers["hits"], numbers["misses"]
 
 

@@ -14,7 +14,13 @@ import trustme
 from glidecache_shared.pool.store import PoolStore
 from glidecache_shared.protocol import STRING
 from glidecached.config.load import ConfigError, load
-from glidecached.config.schema import CacheSettings, DaemonSettings, MetricsSettings, UpstreamSettings
+from glidecached.config.schema import (
+    AdviceSettings,
+    CacheSettings,
+    DaemonSettings,
+    MetricsSettings,
+    UpstreamSettings,
+)
 from glidecached.pools.metadata import MAX_CACHE_KB, MAX_TTL_MS, PoolSettings
 from glidecached.upstream.target import Address
 from support.process import ROOT
@@ -27,6 +33,7 @@ SYSTEMD_EXAMPLE = ROOT / "systemd" / "glidecached.toml"
 SECTIONS = {
     "daemon": DaemonSettings,
     "metrics": MetricsSettings,
+    "advice": AdviceSettings,
     "upstreams.default": UpstreamSettings,
     "caches.catalog": CacheSettings,
 }
@@ -73,8 +80,10 @@ UPSTREAM = '[upstreams.default]\naddresses = ["h:1"]\n'
             r"\[metrics\] listen = 'unix:/run/m': must be a string, host:port",
         ),
         ("[metrics]\nport = 1", r"\[metrics\] port: unknown key; allowed are listen, allowed_hosts"),
+        ("[advice]\nenabled = 1", r"\[advice\] enabled = 1: should be a valid boolean"),
+        ("[advice]\non = true", r"\[advice\] on: unknown key; allowed are enabled"),
         ("[caches]\nx = 1", r"\[caches\.x\]|caches\.x = 1: should be a table"),
-        ("[demon]\nx = 1", r"demon: unknown key; allowed are daemon, metrics, upstreams, caches"),
+        ("[demon]\nx = 1", r"demon: unknown key; allowed are daemon, metrics, advice, upstreams, caches"),
         ("[upstreams.a]", r"\[upstreams\.a\] addresses: this key is required"),
         ("[upstreams.a]\naddresses = []", r"addresses = \[\]: must have at least one address"),
         ("[upstreams.a]\naddresses = ['h']", r"addresses\[0\] = 'h': 'h' is not an address; write host:port"),

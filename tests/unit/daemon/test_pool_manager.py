@@ -11,6 +11,7 @@ from glidecache_shared import lease
 from glidecache_shared.protocol import STRING
 from glidecached.pools.manager import PoolManager, UnknownCacheError
 from glidecached.pools.metadata import ConfiguredCache, PoolKey
+from glidecached.pools.pool_stats import pool_stats
 from glidecached.pools.table import CacheRefusedError
 from support.catalog import identity, settings
 
@@ -173,7 +174,7 @@ def test_c16_a_flush_empties_one_cache(registry: PoolManager) -> None:
     assert removed == [1]
     assert pool.entries.lookup(b"k", STRING, 0) is None
     assert other.entries.lookup(b"k", STRING, 0) == b"v"
-    metrics = pool.stats()["metrics"]
+    metrics = pool_stats(pool)["metrics"]
     assert (metrics["evictions"], metrics["expirations"]) == (0, 0)
 
 

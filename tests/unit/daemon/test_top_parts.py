@@ -47,6 +47,16 @@ def numbers(
     )
 
 
+def test_what_the_hit_rate_could_be_is_the_daemons_word_or_not_known() -> None:
+    """An earlier daemon says nothing; a cache may have no samples."""
+    for advice, expected in ((..., None), (None, None), ({"could_be": None}, None), ({"could_be": 0.7}, 0.7)):
+        seen = numbers(10)
+        if advice is not ...:
+            seen.numbers["caches"][0]["advice"] = advice
+        (cache,) = compare(None, seen).caches
+        assert cache.could_be == expected
+
+
 def test_rates_are_those_of_the_time_between() -> None:
     figures = compare(
         numbers(10, hits=100, misses=100, requests=5), numbers(12, hits=130, misses=110, requests=25)

@@ -144,7 +144,7 @@ def test_c19_a_name_with_other_settings_is_made_anew_and_that_is_said(
         'event="previous pool not restored, starting empty" cache=catalog reason="its entry_ttl_ms is 0, not 5"'
         in told(caplog)
     )
-    assert second.find("catalog").stats()["generation"] == 2
+    assert second.find("catalog").generation == 2
 
 
 def test_c18_another_identity_never_sees_the_values_of_before(
@@ -233,7 +233,7 @@ def test_only_the_last_generation_counts(start: Callable[..., PoolManager], tmp_
         (tmp_path / path.name.replace(".1.", ".0.")).touch()
         (tmp_path / path.name.replace(".1.", ".7.")).touch()
     second = start()
-    assert second.find("catalog").stats()["generation"] == 8
+    assert second.find("catalog").generation == 8
     assert sorted(path.name.partition(".")[2] for path in tmp_path.iterdir()) == [
         "8.board",
         "8.pool",
@@ -251,7 +251,7 @@ def test_a_generation_that_was_being_filled_does_not_count(
     pool.resize(settings(max_cache_kb=2048), 5)
     assert len(list(tmp_path.glob("*.pool"))) == 2
     second = start()  # as if the first had been killed
-    assert second.find("catalog").stats()["generation"] == 1
+    assert second.find("catalog").generation == 1
     assert second.find("catalog").entries.lookup(b"k", STRING, 0) == b"v"
     assert sorted(path.name.partition(".")[2] for path in tmp_path.iterdir()) == [
         "1.board",

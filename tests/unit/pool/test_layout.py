@@ -32,6 +32,7 @@ READERS = {
         "gpool_owner_record(word)",
         "gpool_owner_owned(word)",
     ),
+    "gpool_event": ("gpool_event_time(word)", "gpool_event_what(word)"),
     "gpool_tag_count": ("gpool_record_tag(word)", "gpool_record_count(word)"),
 }
 """Of each word: how its fields are read, in the order of the drawing."""
@@ -43,6 +44,8 @@ REGIONS = {
     "arena of granules": "GPOOL_GRANULE_BYTES",
     "counter shards": "GPOOL_BOARD_HEADER_BYTES",
     "access records": "GPOOL_RECORD_BYTES",
+    "ring head": "GPOOL_RING_HEAD_BYTES",
+    "samples": "GPOOL_SAMPLE_BYTES",
 }
 
 _DRAWING = re.compile(r"/\* (gpool_\w+)(?:\(([\w, ]+)\))?:(.*?)\*/", re.DOTALL)

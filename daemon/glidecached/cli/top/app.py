@@ -28,14 +28,15 @@ if TYPE_CHECKING:
 _CACHE_COLUMNS = (
     Column("cache", 0),
     Column("hit rate", 8),
+    Column("could be", 8, spare=1),
     Column("lookups/s", 9),
-    Column("entries", 10, spare=1),
-    Column("memory", 8, spare=4),
+    Column("entries", 10, spare=2),
+    Column("memory", 8, spare=5),
     Column("of bound", 8),
-    Column("evicted/s", 9, spare=2),
-    Column("expired/s", 9, spare=3),
-    Column("forgotten/s", 11, spare=6),
-    Column("processes", 9, spare=5),
+    Column("evicted/s", 9, spare=3),
+    Column("expired/s", 9, spare=4),
+    Column("forgotten/s", 11, spare=7),
+    Column("processes", 9, spare=6),
 )
 _UPSTREAM_COLUMNS = (
     Column("upstream", 0),
@@ -252,6 +253,7 @@ def _cache_cells(cache: CacheFigures) -> list[str]:
     return [
         cache.label,
         formatting.share(cache.hit_rate),
+        formatting.share(cache.could_be),
         formatting.per_second(cache.lookups_per_s),
         formatting.count(cache.entries),
         formatting.byte_size(cache.charged_bytes),

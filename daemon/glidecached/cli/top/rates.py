@@ -26,6 +26,8 @@ class CacheFigures:
     asked_as: str
     label: str
     hit_rate: float | None
+    could_be: float | None
+    """The hit rate to expect with the advised settings."""
     lookups_per_s: float | None
     evictions_per_s: float | None
     expirations_per_s: float | None
@@ -104,6 +106,7 @@ def _cache(old: dict[str, Any] | None, new: dict[str, Any], passed_s: float) -> 
         asked_as=_asked_as(new),
         label=cache_label(new),
         hit_rate=hits / lookups if hits is not None and lookups else None,
+        could_be=(new.get("advice") or {}).get("could_be"),  # an earlier daemon has no advice
         lookups_per_s=_rate(lookups, passed_s),
         evictions_per_s=_rate(_more(before, new["metrics"], "evictions"), passed_s),
         expirations_per_s=_rate(_more(before, new["metrics"], "expirations"), passed_s),

@@ -1,5 +1,6 @@
 // The status page: asks for what is new every two seconds, and draws it.
 
+import { Advice } from "./advice.js";
 import { Chart, PastTable, clock, element, roundUp } from "./charts.js";
 import { NOT_KNOWN, byteSize, count, counted, duration, latency, perSecond, share, ttl } from "./formatting.js";
 
@@ -57,6 +58,7 @@ class CacheView {
       { name: "Evictions", place: 3, format: rate },
       { name: "Expirations", place: 4, format: rate },
     ]);
+    this.advice = new Advice(cache.label);
     const charts = [this.hitRate, this.lookups, this.memory, this.evictions].map((chart) => chart.figure);
     this.article = element(
       "article", {},
@@ -64,6 +66,7 @@ class CacheView {
       this.losses,
       element("div", { className: "charts" }, ...charts),
       this.table.details,
+      this.advice.block,
     );
   }
 
@@ -94,6 +97,7 @@ class CacheView {
     this.evictions.setValue(...(latest(evictions) === null ? [none] : [perSecond(latest(evictions)), "per second"]));
     this.evictions.show(when, [evictions], topOf(evictions));
     this.table.show(when, points);
+    this.advice.update(cache.advice);
   }
 }
 

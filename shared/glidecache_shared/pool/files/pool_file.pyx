@@ -16,11 +16,12 @@ from glidecache_shared.pool.layout cimport (
     GPOOL_MIN_CHARGE,
     GPOOL_POLICY_LFU,
     GPOOL_POLICY_LRU,
-    GPOOL_RECORD_BYTES,
     GPOOL_STATE_ACTIVE,
     GPOOL_STATE_RETIRED,
     gpool_bucket,
     gpool_header,
+    gpool_ring_bytes,
+    gpool_ring_offset,
     gpool_store_relaxed_u64,
     gpool_store_release_u32,
     gpool_store_release_u64,
@@ -57,7 +58,7 @@ cdef gpool_header geometry_for(uint64_t max_bytes) noexcept:
 
 
 cdef uint64_t board_bytes_for(uint64_t max_records) noexcept:
-    return GPOOL_BOARD_HEADER_BYTES + whole_pages(max_records * GPOOL_RECORD_BYTES)
+    return gpool_ring_offset(max_records) + whole_pages(gpool_ring_bytes(max_records))
 
 
 cdef uint64_t sum_of(gpool_header *header) noexcept:

@@ -188,8 +188,13 @@ cdef class Index:
     cdef bint _append(self, gpool_bucket *bucket, uint64_t slot) noexcept:
         """Put a slot at the end of a chain that is being changed."""
         cdef uint32_t number
+        cdef uint32_t links = 0
         cdef int i
         while bucket.overflow != 0:
+            links += 1
+            if links > self.overflow_ids.count or bucket.overflow > self.overflow_ids.count:
+                self.view.damaged = True  # two chains had a bucket in common, and now it is a ring
+                return False
             bucket = &self.view.overflow[bucket.overflow - 1]
         for i in range(GPOOL_BUCKET_SLOTS):
             if bucket.slots[i] == 0:
@@ -204,10 +209,17 @@ cdef class Index:
 
     cdef void _shorten(self, gpool_bucket *bucket) noexcept:
         """Take the last overflow bucket from a chain, with its content, and free it."""
+        cdef gpool_bucket *primary = bucket
         cdef gpool_bucket *before = bucket
         cdef uint32_t number
+        cdef uint32_t links = 0
         while True:
             number = before.overflow
+            links += 1
+            if links > self.overflow_ids.count or number > self.overflow_ids.count:
+                self.view.damaged = True  # likewise
+                gpool_store_relaxed_u32(&primary.overflow, 0)
+                return
             bucket = &self.view.overflow[number - 1]
             if bucket.overflow == 0:
                 break

@@ -11,10 +11,13 @@ import pytest
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
+from glidecached.advice.digests import digest_of
+from glidecached.advice.judgement import CHANGES
 from glidecached.frontend.dispatcher import REFUSAL_CAUSES
 from glidecached.metrics.prometheus import OPENMETRICS, TEXT, Exposition, Totals, families
 from glidecached.stats.snapshots import Snapshot
 from glidecached.upstream.latency_histogram import LatencyHistogram
+from support.advice_reports import STEP, advice, advice_report
 from support.process import ROOT
 
 PAGE = ROOT / "docs" / "monitoring.md"
@@ -43,6 +46,8 @@ def cache(name: str | None, cache_id: str | None = None, *, counted: bool = True
         "flights": 0,
         "file_system_full": 0,
         "ttl_failures": 0,
+        "cached_key_writes": 7 if counted else None,
+        "advice": digest_of(advice_report(known_stale_hits=0.002), STEP) if counted else None,
     }
 
 
@@ -145,6 +150,29 @@ def test_upstreams_of_one_label_are_one_series() -> None:
     assert all(lower <= upper for (_, lower), (_, upper) in pairwise(buckets))
     assert found[f"{duration}_count", label] == 3
     assert found[f"{duration}_sum", label] == pytest.approx(2.00021)
+
+
+def test_advice_has_few_series_and_none_without_traffic() -> None:
+    wanted = cache("a")
+    wanted["advice"] = digest_of(advice_report(advice=[advice("max_cache_kb", 131_072)]), STEP)
+    found = {
+        name: value for (name, having), value in series([wanted], []).items() if "what" not in dict(having)
+    }
+    assert found["glidecached_cached_key_writes_total"] == 7
+    assert found["glidecached_advice_hit_ratio"] == pytest.approx(0.94)
+    assert found["glidecached_advice_max_bytes"] == 131_072 * 1024
+    assert found["glidecached_advice_stale_read_ratio"] == pytest.approx(0.02)
+    assert found["glidecached_advice_known_stale_hit_ratio"] == 0
+    assert found["glidecached_advice_gain_ratio"] == pytest.approx(0.03)
+    changes = {
+        dict(having)["what"]: value
+        for (name, having), value in series([wanted], []).items()
+        if name == "glidecached_advice_changes"
+    }
+    assert changes == {**dict.fromkeys(CHANGES, 0), "max_cache_kb": 1}
+    for digest in (None, digest_of(advice_report(enough=False), None)):
+        lacking = series([{**cache("a"), "advice": digest, "cached_key_writes": None}], [])
+        assert not [name for name, _ in lacking if "advice" in name or "cached_key" in name]
 
 
 def test_both_forms_say_the_same_and_both_are_read() -> None:

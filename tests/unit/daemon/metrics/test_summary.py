@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glidecached.advice.digests import digest_of
 from glidecached.doctor.result import fail
 from glidecached.doctor.self_examination import Diagnosis
 from glidecached.metrics import page_data
@@ -14,6 +15,7 @@ from glidecached.metrics.page_data import Summary
 from glidecached.stats import history
 from glidecached.stats.history import MAX_CACHES, MAX_UPSTREAMS, CachePoint, Sample, UpstreamPoint
 from glidecached.stats.snapshots import Snapshot
+from support.advice_reports import STEP, advice_report
 
 if TYPE_CHECKING:
     import pytest
@@ -47,6 +49,7 @@ def cache(name: str | None, size: int = 0) -> dict[str, Any]:
         "max_bytes": 100,
         "resident_bytes": 100,
         "attached_processes": 1,
+        "advice": None,
     }
 
 
@@ -135,6 +138,24 @@ def test_of_many_the_foremost_are_told_and_how_many_are_not() -> None:
     assert (len(told["upstreams"]), told["upstreams_not_shown"]) == (MAX_UPSTREAMS, 4)
     assert [each["label"] for each in told["upstreams"][:2]] == ["default", f"h{MAX_UPSTREAMS + 2}:1/0"]
     assert told["history_length"] == history.LENGTH
+
+
+def test_advice_is_told_in_points_and_changes() -> None:
+    seen = cache("catalog")
+    report = advice_report(advice=[{"what": "max_cache_kb", "to": 131_072, "why": "\x1b" + "x" * 9_999}])
+    seen["advice"] = digest_of(report, STEP)
+    (told,) = json.loads(Summary().render(snapshot([seen]), WELL, []))["caches"]
+    advised = told["advice"]
+    assert advised["now"] == {"max_cache_kb": 65_536, "ttl_ms": 60_000}
+    assert (advised["enough"], advised["could_be"], advised["seconds"]) == (True, 0.94, 1_800)
+    assert advised["sizes"][0] == [16_384, 0.712]
+    assert advised["sizes"][-1] == [None, 0.95]
+    assert advised["ttls"][2] == [60_000, 0.91, 600.0, 0.02]
+    (change,) = advised["changes"]
+    assert (change["what"], change["to"]) == ("max_cache_kb", 131_072)
+    assert change["why"].startswith("\\x1bxxx")
+    assert len(change["why"]) == 500
+    assert len(json.dumps(advised)) < 1_500
 
 
 def test_the_page_knows_all_causes() -> None:

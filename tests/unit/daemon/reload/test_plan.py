@@ -10,17 +10,31 @@ from pydantic import TypeAdapter
 
 from glidecached.config.diff import compare
 from glidecached.config.key_reference import KEYS
-from glidecached.config.schema import CacheSettings, DaemonSettings, File, MetricsSettings, UpstreamSettings
+from glidecached.config.schema import (
+    AdviceSettings,
+    CacheSettings,
+    DaemonSettings,
+    File,
+    MetricsSettings,
+    UpstreamSettings,
+)
 
 BASE: dict[str, Any] = {
     "daemon": {},
     "upstreams": {"main": {"addresses": ["a:1"]}},
     "caches": {"catalog": {"upstream": "main", "max_cache_kb": 64, "entry_ttl_ms": 0}},
 }
-TABLES = {"daemon": "daemon", "metrics": "metrics", "upstreams": "upstreams.main", "caches": "caches.catalog"}
+TABLES = {
+    "daemon": "daemon",
+    "metrics": "metrics",
+    "advice": "advice",
+    "upstreams": "upstreams.main",
+    "caches": "caches.catalog",
+}
 FORMS = {
     "daemon": DaemonSettings,
     "metrics": MetricsSettings,
+    "advice": AdviceSettings,
     "upstreams": UpstreamSettings,
     "caches": CacheSettings,
 }
@@ -47,7 +61,7 @@ def table(form: File, section: str) -> Any:
 
 def with_key(section: str, key: str, value: object) -> File:
     content = {name: dict(tables) for name, tables in BASE.items()}
-    if section in {"daemon", "metrics"}:
+    if section in {"daemon", "metrics", "advice"}:
         content[section] = {key: value}
     else:
         ((name, keys),) = BASE[section].items()

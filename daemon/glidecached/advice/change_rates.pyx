@@ -1,0 +1,110 @@
+"""How often values change on the server, from what refreshes of sampled keys have found.
+
+At a refresh the daemon knows for how long it had the last payload, and whether that has changed since; not when, nor how
+often. With a rate of change r, a payload has not changed after a time t with probability exp(-r t). Each key has a rate of
+its own. The shares of keys with each of a number of rates are those that make the findings of all keys likeliest (the
+nonparametric maximum likelihood estimate of a mixture, by expectation maximisation). A key's own findings then say how
+likely each rate is for it: a key with few is drawn towards the rest.
+"""
+
+from libc.math cimport exp, expm1, log, pow
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport free, malloc, qsort
+
+from glidecached.advice.sampled_key cimport KEY_IN_USE, SampledKey
+
+cdef enum:
+    # The keys that the shares are estimated from, and the steps: more changes little.
+    MOST_FITTED = 1024
+    STEPS = 40
+    # Of keys by the time between their changed refreshes, a tenth have a shorter one than the time that counts.
+    SHORT_PART = 10
+
+# The rates, besides 0: two and a half a factor of ten, from one a year.
+cdef double LOWEST = 3e-8
+# A value that changes ten times between two refreshes looks like one that changes a thousand times. No rate that is
+# so far beyond what refreshes can show is believed: it would make reads stale at TTLs that are much shorter.
+cdef double MOST_CHANGES = 10
+
+
+cdef int shorter_first(const void *left, const void *right) noexcept nogil:
+    cdef float a = (<const float *>left)[0]
+    cdef float b = (<const float *>right)[0]
+    return -1 if a < b else a > b
+
+
+cdef class ChangeRates:
+    """The shares of keys by their rates of change, a second."""
+
+    def __cinit__(self):
+        cdef uint32_t i
+        self.rates[0] = 0
+        self.shares[0] = 1
+        for i in range(1, RATES):
+            self.rates[i] = LOWEST * pow(10, (i - 1) / 2.5)
+            self.shares[i] = 0
+
+    cdef void likelihoods(self, const SampledKey *key, double *of_rates) noexcept nogil:
+        """Fill in how likely each rate makes what was found of a key, relative to the likeliest."""
+        cdef double mean_s = key.changed_s / key.changed if key.changed else 0
+        cdef double best = -1e300
+        cdef uint32_t i
+        for i in range(RATES):
+            of_rates[i] = -self.rates[i] * key.unchanged_s
+            if key.changed:
+                of_rates[i] += key.changed * log(-expm1(-self.rates[i] * mean_s)) if i else -1e300
+            best = max(best, of_rates[i])
+        for i in range(RATES):
+            of_rates[i] = exp(of_rates[i] - best) if of_rates[i] > best - 60 else 0
+
+    cdef void weigh(self, const SampledKey *key, double *of_rates) noexcept nogil:
+        """Fill in the probability of each rate for a key."""
+        cdef double total = 0
+        cdef uint32_t i
+        self.likelihoods(key, of_rates)
+        for i in range(RATES):
+            of_rates[i] *= self.shares[i]
+            total += of_rates[i]
+        for i in range(RATES):
+            of_rates[i] = of_rates[i] / total if total > 0 else self.shares[i]
+
+    cdef void fit(self, const SampledKey *keys, uint32_t count) noexcept:
+        """Estimate the shares. Without any refresh no value changes."""
+        cdef double *table = <double *>malloc(MOST_FITTED * RATES * sizeof(double))
+        cdef double found[RATES]
+        cdef double *row
+        cdef double total
+        cdef float times[MOST_FITTED]
+        cdef uint32_t key, taken = 0, timed = 0, step, i, j, most = RATES
+        if table == NULL:
+            return
+        for key in range(count):
+            if taken == MOST_FITTED:
+                break
+            if keys[key].flags & KEY_IN_USE and (keys[key].changed or keys[key].unchanged_s > 0):
+                self.likelihoods(&keys[key], table + taken * RATES)
+                taken += 1
+                if keys[key].changed:
+                    times[timed] = keys[key].changed_s / keys[key].changed
+                    timed += 1
+        if timed:
+            qsort(times, timed, sizeof(float), shorter_first)
+            while most > 2 and self.rates[most - 1] * times[timed // SHORT_PART] > MOST_CHANGES:
+                most -= 1
+        if taken:
+            for i in range(RATES):
+                self.shares[i] = 1.0 / most if i < most else 0
+        for step in range(STEPS if taken else 0):
+            for i in range(RATES):
+                found[i] = 0
+            for j in range(taken):
+                row = table + j * RATES
+                total = 0
+                for i in range(RATES):
+                    total += row[i] * self.shares[i]
+                if total > 0:
+                    for i in range(RATES):
+                        found[i] += row[i] * self.shares[i] / total
+            for i in range(RATES):
+                self.shares[i] = found[i] / taken
+        free(table)

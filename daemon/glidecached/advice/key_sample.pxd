@@ -1,0 +1,76 @@
+# The sample of one pool's keys: see key_sample.pyi.
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+
+from glidecached.advice.mini_pool cimport mini_pool
+from glidecached.advice.reuse_curves cimport reuse_curves
+from glidecached.advice.sample_event cimport sample_event
+from glidecached.advice.sampled_key cimport SampledKey
+
+
+cdef enum:
+    MOST_SIMULATIONS = 24
+
+
+cdef class KeySample:
+    cdef SampledKey *keys
+    cdef uint32_t *charges  # by key; 0: not known
+    cdef uint16_t *chains
+    cdef uint32_t chain_mask
+    cdef readonly uint32_t room  # keys that there are places for: none before the first
+    cdef uint16_t free_key
+    cdef reuse_curves reuse
+    cdef readonly uint32_t key_count
+    cdef readonly uint64_t threshold
+    cdef mini_pool pools[MOST_SIMULATIONS]
+    cdef uint32_t pool_count
+    cdef readonly list points
+    cdef bint server_ttl
+    # Time
+    cdef int64_t away_ns
+    cdef int64_t passed_over_ns  # of it, since counting began
+    cdef int64_t paused_ns
+    cdef int64_t now_ns
+    cdef int64_t began_ns  # -1: not yet
+    cdef int64_t window_began_ns
+    cdef uint64_t window_lookups
+    # Keys that were left out to make room for others: what they had counted.
+    cdef double retired_lookups
+    cdef double retired_misses
+    cdef double retired_by_pool[MOST_SIMULATIONS]
+    cdef double retired_age_means[MOST_SIMULATIONS]
+    cdef double retired_count
+    cdef double retired_bytes
+    cdef readonly double known_stale_hits
+    cdef readonly double refreshes
+    cdef readonly double changed_refreshes
+    cdef double charge_sum
+    cdef double charge_count
+    cdef readonly double exact_lookups
+    cdef readonly double exact_misses
+    cdef readonly double seconds
+    # The same of all the time.
+    cdef readonly double all_lookups
+    cdef readonly double all_misses
+    cdef readonly double all_seconds
+
+    cdef void feed(self, const sample_event *events, Py_ssize_t count) noexcept nogil
+    cdef void take(self, const sample_event *event) noexcept nogil
+    cdef uint32_t find(self, uint64_t hash) noexcept nogil
+    cdef uint32_t enter(self, uint64_t hash) noexcept nogil
+    cdef bint grow(self) noexcept nogil
+    cdef uint16_t *chain_of(self, uint64_t hash) noexcept nogil
+    cdef void make_room(self) noexcept nogil
+    cdef uint32_t retire(self) noexcept nogil
+    cdef void end_window(self) noexcept nogil
+    cdef bint is_of_no_use(self, uint32_t key) noexcept nogil
+    cdef void lower_threshold(self, uint32_t most) noexcept nogil
+    cdef void leave(self, uint32_t key) noexcept nogil
+    cdef void looked_up(self, uint32_t key, bint hit, bint first) noexcept nogil
+    cdef void stored(self, uint32_t key, const sample_event *event) noexcept nogil
+    cdef void known(self, uint32_t key, const sample_event *event) noexcept nogil
+    cdef int64_t age_of(self, uint64_t hash) noexcept nogil
+    cdef void recharge(self, uint32_t key, uint32_t charge) noexcept nogil
+    cdef void simulate_store(self, uint32_t key, mini_pool *pool, int64_t at_ns) noexcept nogil
+    cdef list leaving_order(self)
+    cdef void begin_counting(self) noexcept
+    cdef void close_pools(self) noexcept

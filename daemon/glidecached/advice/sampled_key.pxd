@@ -1,0 +1,47 @@
+# What is known of a sampled key. Times are in ns of the sample's own clock, which stands still between windows, but for
+# `stored_ns`, by which changes are timed.
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+cdef enum:
+    # A key's flags
+    KEY_IN_USE = 1
+    KEY_KNOWN_STALE = 2  # the entry in the real pool is older than a write to its key
+    KEY_SEEN = 4         # `digest` and `stored_ns` are of a store that was seen
+
+cdef struct SampledKey:
+    uint64_t hash
+    int64_t stored_ns       # when the server's value came last
+    int64_t server_end_ns   # when its life on the server ends; 0: never
+    int64_t life_ns         # the longest life that the server has left it; 0: no limit
+    uint32_t digest         # of the last payload, halved
+    uint32_t lookups
+    uint32_t misses
+    uint32_t pending        # simulations, as bits, that have missed it since the last store
+    # Refreshes: the time over which it has not changed, in s; how often it has, and the time over which it then had.
+    float unchanged_s
+    float changed_s
+    uint32_t changed
+    uint16_t next           # in the chain of its hash; or of free places
+    uint16_t flags
+
+
+cdef enum:
+    HASH_CLASSES = 1024
+
+
+cdef inline uint64_t threshold_of(
+    const SampledKey *keys, uint32_t room, uint64_t threshold, uint32_t most
+) noexcept nogil:
+    """Return the threshold below which at most so many of the keys are. Hashes spread evenly: a class is a few keys."""
+    cdef uint32_t counts[HASH_CLASSES]
+    cdef uint32_t key, index, count = 0
+    memset(counts, 0, sizeof(counts))
+    for key in range(room):
+        if keys[key].flags & KEY_IN_USE:
+            counts[<uint64_t><uint32_t>keys[key].hash * HASH_CLASSES // threshold] += 1
+    for index in range(HASH_CLASSES):
+        count += counts[index]
+        if count > most:
+            return max(threshold * index // HASH_CLASSES, <uint64_t>1)
+    return threshold

@@ -1,0 +1,54 @@
+"""The turns of all pools' sampling: what workers have left is taken four times a second."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from glidecached.advice.pool_sampling import PoolSampling
+    from glidecached.pools.pool import Pool
+    from glidecached.process.loop import Loop
+
+INTERVAL_MS = 250.0
+_SLICE_NS = 1_000_000
+"""The longest time that requests wait for one turn's share of the work."""
+
+
+class SamplingTurns:
+    """The timer behind all `PoolSampling`. For the loop's thread; `pools` are iterated over at each time."""
+
+    def __init__(self, loop: Loop, pools: Iterable[Pool]) -> None:
+        self._loop = loop
+        self._pools = pools
+        self._waiting: list[PoolSampling] = []
+
+    def start(self) -> None:
+        """Begin to take turns, until the loop ends."""
+        self._loop.call_later(INTERVAL_MS, self._begin)
+
+    def _begin(self) -> None:
+        self._loop.call_later(INTERVAL_MS, self._begin)
+        idle = not self._waiting
+        waiting = set(map(id, self._waiting))
+        self._waiting += [
+            pool.sampling
+            for pool in self._pools
+            if pool.sampling is not None and id(pool.sampling) not in waiting
+        ]
+        if idle and self._waiting:
+            self._turn()
+
+    def _turn(self) -> None:
+        """Go on with the sampling that waits longest; in the next turn of the loop with the rest."""
+        until_ns = time.monotonic_ns() + _SLICE_NS
+        while self._waiting:
+            sampling = self._waiting.pop()
+            if sampling.turn(until_ns):
+                self._waiting.append(sampling)
+            if time.monotonic_ns() >= until_ns:
+                break
+        if self._waiting:
+            self._loop.defer(self._turn)
