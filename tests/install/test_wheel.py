@@ -81,7 +81,7 @@ def test_no_source_of_a_compiled_module_is_in_it(installed: Path) -> None:
         for path in (ROOT / root).rglob(pattern)
         if path.suffix == ".pyx" or path.with_suffix(".pxd").exists()
     }
-    assert compiled == declared
+    assert compiled == declared | {"glidecache_shared/_cython_utility"}
     assert [name for name in compiled if f"{name}.py" in names] == []
 
 

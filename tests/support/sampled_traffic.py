@@ -20,6 +20,8 @@ LOOKUPS_A_SECOND = 5_000
 MOST_TOKENS = 10_000
 TURN_LOOKUPS = 200
 """Lookups between two feedings, after which the threshold is published."""
+SURVEY_HITS = 1_024
+SURVEY_INTERVAL_NS = 2 * NS
 STRING = 1
 WORD = (1 << 64) - 1
 
@@ -50,7 +52,9 @@ def run_sampled(trace: Trace, max_bytes: int, policy: str, hash_seed: int = 0) -
     events: list[tuple[Any, ...]] = []
     hashes: dict[int, int] = {}
     threshold, tokens, is_open = sample.threshold, float(MOST_TOKENS), True
-    opened = filled = trace.times[0]
+    opened = filled = surveyed = trace.times[0]
+    to_survey: list[int] = []
+    survey_left = SURVEY_HITS
     lookups = misses = 0
     seconds = 0.0
     for number, (now, key) in enumerate(zip(trace.times, trace.keys, strict=True)):
@@ -61,8 +65,12 @@ def run_sampled(trace: Trace, max_bytes: int, policy: str, hash_seed: int = 0) -
         hit = real.lookup(now, key, *lengths)
         lookups += is_open
         misses += is_open and not hit
-        if hash & 0xFFFFFFFF < threshold:
-            if is_open:
+        if survey_left and hit:
+            survey_left -= 1
+            to_survey.append(hash)
+            tokens -= hash & 0xFFFFFFFF >= threshold
+        if hash & 0xFFFFFFFF < threshold or (not hit and sample.heeds_changes(hash)):
+            if is_open and hash & 0xFFFFFFFF < threshold:
                 events.append((LOOKUP_HIT if hit else LOOKUP_MISS, hash, now))
                 tokens -= 1
             if not hit:
@@ -84,7 +92,13 @@ def run_sampled(trace: Trace, max_bytes: int, policy: str, hash_seed: int = 0) -
             events.append((RESUME, 0, now))
         sample.feed_events(events)
         events.clear()
+        sample.survey_hits(to_survey)
+        to_survey.clear()
         threshold = sample.threshold
+        if not is_open:
+            survey_left = 0
+        elif now - surveyed >= SURVEY_INTERVAL_NS:
+            surveyed, survey_left = now, SURVEY_HITS
     sample.feed_events(events)
     end = trace.times[-1]
     sample.count(lookups, misses, seconds + is_open * (end - opened) / NS)

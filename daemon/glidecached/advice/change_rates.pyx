@@ -11,6 +11,7 @@ from libc.math cimport exp, expm1, log, pow
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc, qsort
 
+from glidecached.advice.hot_keys cimport hot_path
 from glidecached.advice.sampled_key cimport KEY_IN_USE, SampledKey
 
 cdef enum:
@@ -25,12 +26,33 @@ cdef double LOWEST = 3e-8
 # A value that changes ten times between two refreshes looks like one that changes a thousand times. No rate that is
 # so far beyond what refreshes can show is believed: it would make reads stale at TTLs that are much shorter.
 cdef double MOST_CHANGES = 10
+# A rate that is less likely for a key is left out.
+cdef double LEAST_WEIGHT = 1e-4
 
 
 cdef int shorter_first(const void *left, const void *right) noexcept nogil:
     cdef float a = (<const float *>left)[0]
     cdef float b = (<const float *>right)[0]
     return -1 if a < b else a > b
+
+
+cdef double stale_share(double rate, double mean_age, double spread) noexcept nogil:
+    """Return the share of hits that are stale, at ages that are uniform around a mean.
+
+    `spread` is the ratio of the ages' half range and their mean: 1 where lookups come at any time.
+    """
+    cdef double low = rate * mean_age * (1 - spread)
+    cdef double width = 2 * rate * mean_age * spread
+    if rate == 0 or mean_age <= 0:
+        return 0
+    if width < 1e-6:
+        return -expm1(-low)
+    return 1 + exp(-low) * expm1(-width) / width
+
+
+cdef inline void add_share(StaleShare *to, double weight, double share) noexcept nogil:
+    to.expected += weight * share
+    to.squared += weight * share * share
 
 
 cdef class ChangeRates:
@@ -53,6 +75,9 @@ cdef class ChangeRates:
             of_rates[i] = -self.rates[i] * key.unchanged_s
             if key.changed:
                 of_rates[i] += key.changed * log(-expm1(-self.rates[i] * mean_s)) if i else -1e300
+            if key.written:
+                # Of these the moment is known: the density, not the probability of a change in between.
+                of_rates[i] += key.written * log(self.rates[i]) if i else -1e300
             best = max(best, of_rates[i])
         for i in range(RATES):
             of_rates[i] = exp(of_rates[i] - best) if of_rates[i] > best - 60 else 0
@@ -67,6 +92,53 @@ cdef class ChangeRates:
             total += of_rates[i]
         for i in range(RATES):
             of_rates[i] = of_rates[i] / total if total > 0 else self.shares[i]
+
+    cdef StaleShare share_of(self, const double *weights, double mean_age, double spread) noexcept nogil:
+        """Return the share of a key's hits that are stale, at ages that are uniform around a mean: see `stale_share`."""
+        cdef StaleShare found = StaleShare(0, 0)
+        cdef uint32_t i
+        for i in range(1, RATES):
+            if weights[i] > LEAST_WEIGHT:
+                add_share(&found, weights[i], stale_share(self.rates[i], mean_age, spread))
+        return found
+
+    cdef StaleShare share_within(
+        self, const double *weights, const SampledKey *key, double since_s, double mean_age, double spread) noexcept nogil:
+        """Return what `share_of` does, for entries that end no later than the real one.
+
+        Then it is known in which of the times between refreshes the value has changed, but for the last `since_s`.
+        """
+        cdef StaleShare found = StaleShare(0, 0)
+        cdef double known_s = key.changed_s + key.unchanged_s, usual
+        cdef uint32_t i
+        if key.written or known_s <= 0:
+            return self.share_of(weights, mean_age, spread)
+        for i in range(1, RATES):
+            if weights[i] > LEAST_WEIGHT:
+                usual = stale_share(self.rates[i], mean_age, spread)
+                add_share(&found, weights[i], (
+                    key.changed_s * self.if_changed(i, key, usual) + since_s * usual) / (known_s + since_s))
+        return found
+
+    cdef StaleShare share_on_path(
+        self, const double *weights, const SampledKey *key, const hot_path *path, double since_s) noexcept nogil:
+        """Return what `share_of` does, for an entry that was followed through the refreshes of the real one."""
+        cdef StaleShare found = StaleShare(0, 0)
+        cdef double usual
+        cdef uint32_t i
+        for i in range(RATES):
+            if weights[i] > LEAST_WEIGHT:
+                usual = self.if_changed(i, key, stale_share(self.rates[i], key.changed_s / max(2.0 * key.changed, 1), 1))
+                usual = path.stale_s + path.exposed_s * usual + since_s * (
+                    path.stale + (1 - path.stale) * stale_share(self.rates[i], since_s / 2, 1))
+                add_share(&found, weights[i], usual / (path.total_s + since_s))
+        return found
+
+    cdef double if_changed(self, uint32_t rate, const SampledKey *key, double share) noexcept nogil:
+        """Return a stale share for the times between refreshes that have found a change: `share` is that of all."""
+        if not key.changed or rate == 0:
+            return share
+        return min(share / -expm1(-self.rates[rate] * key.changed_s / key.changed), 1)
 
     cdef void fit(self, const SampledKey *keys, uint32_t count) noexcept:
         """Estimate the shares. Without any refresh no value changes."""
@@ -84,7 +156,10 @@ cdef class ChangeRates:
             if keys[key].flags & KEY_IN_USE and (keys[key].changed or keys[key].unchanged_s > 0):
                 self.likelihoods(&keys[key], table + taken * RATES)
                 taken += 1
-                if keys[key].changed:
+                if keys[key].written:
+                    times[timed] = keys[key].unchanged_s / keys[key].written
+                    timed += 1
+                elif keys[key].changed:
                     times[timed] = keys[key].changed_s / keys[key].changed
                     timed += 1
         if timed:

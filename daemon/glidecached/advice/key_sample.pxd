@@ -1,6 +1,7 @@
 # The sample of one pool's keys: see key_sample.pyi.
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
+from glidecached.advice.hot_sample cimport HotSample
 from glidecached.advice.mini_pool cimport mini_pool
 from glidecached.advice.reuse_curves cimport reuse_curves
 from glidecached.advice.sample_event cimport sample_event
@@ -19,6 +20,7 @@ cdef class KeySample:
     cdef readonly uint32_t room  # keys that there are places for: none before the first
     cdef uint16_t free_key
     cdef reuse_curves reuse
+    cdef HotSample hot
     cdef readonly uint32_t key_count
     cdef readonly uint64_t threshold
     cdef mini_pool pools[MOST_SIMULATIONS]
@@ -55,6 +57,11 @@ cdef class KeySample:
 
     cdef void feed(self, const sample_event *events, Py_ssize_t count) noexcept nogil
     cdef void take(self, const sample_event *event) noexcept nogil
+    cdef void survey(self, uint64_t hash) noexcept
+    cdef inline bint heeds(self, uint32_t hash) noexcept nogil:
+        """Return whether a store or a write counts: the key is sampled, or may be hot."""
+        return hash < self.threshold or self.hot.may_have(hash)
+
     cdef uint32_t find(self, uint64_t hash) noexcept nogil
     cdef uint32_t enter(self, uint64_t hash) noexcept nogil
     cdef bint grow(self) noexcept nogil

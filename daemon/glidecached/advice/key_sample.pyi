@@ -36,6 +36,12 @@ class KeySample:
         `(…, digest, kind, key_bytes, payload_bytes, life_ns)`.
         """
 
+    def survey_hits(self, hashes: Iterable[int]) -> None:
+        """Take the hits of a survey, each of any key by its 64-bit hash. So the hottest keys are known, sampled or not."""
+
+    def heeds_changes(self, hash: int) -> bool:
+        """Return whether stores of a key and writes to it are wanted: it is sampled, or may be hot."""
+
     def count(self, lookups: int, misses: int, seconds: float) -> None:
         """Add exact totals of the whole pool over the time that was sampled, since the last call."""
 

@@ -11,49 +11,22 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 from glidecache_shared.pool.layout cimport gpool_charge
+from glidecached.advice.hot_sample cimport HotSample
 from glidecached.advice.mini_pool cimport (
-    SAMPLE_KEYS,
-    SAMPLE_NONE,
-    SAMPLE_ROOM,
-    mini_clear,
-    mini_close,
-    mini_grow,
-    mini_has_room,
-    mini_is_live,
-    mini_is_present,
-    mini_lookup,
-    mini_memory,
-    mini_open,
-    mini_order,
-    mini_pool,
-    mini_remove,
-    mini_scale,
-    mini_store,
-    sample_grow,
+    SAMPLE_KEYS, SAMPLE_NONE, SAMPLE_ROOM,
+    mini_clear, mini_close, mini_grow, mini_has_room, mini_is_live, mini_is_present, mini_lookup, mini_memory, mini_open,
+    mini_order, mini_pool, mini_remove, mini_scale, mini_store, sample_grow,
 )
 from glidecached.advice.reuse_curves cimport (
-    reuse_begin,
-    reuse_close,
-    reuse_curves,
-    reuse_forget,
-    reuse_grow,
-    reuse_lookup,
-    reuse_memory,
-    reuse_scale,
+    reuse_begin, reuse_close, reuse_curves, reuse_forget, reuse_grow, reuse_lookup, reuse_memory, reuse_scale,
 )
 from glidecached.advice.sample_event cimport (
-    SAMPLE_FLUSH,
-    SAMPLE_FORGET,
-    SAMPLE_KNOWN,
-    SAMPLE_LOOKUP_HIT,
-    SAMPLE_LOOKUP_MISS,
-    SAMPLE_PAUSE,
-    SAMPLE_RESUME,
-    SAMPLE_STORE,
-    SAMPLE_WRITE,
-    sample_event,
+    SAMPLE_FLUSH, SAMPLE_FORGET, SAMPLE_KNOWN, SAMPLE_LOOKUP_HIT, SAMPLE_LOOKUP_MISS, SAMPLE_PAUSE, SAMPLE_RESUME,
+    SAMPLE_STORE, SAMPLE_WRITE, sample_event,
 )
-from glidecached.advice.sampled_key cimport KEY_IN_USE, KEY_KNOWN_STALE, KEY_SEEN, SampledKey, threshold_of
+from glidecached.advice.sampled_key cimport (
+    KEY_IN_USE, KEY_KNOWN_STALE, KEY_SEEN, SampledKey, hear_forget, hear_store, hear_write, threshold_of,
+)
 
 from glidecached.advice.advice_report import advice_report
 from glidecached.advice.simulated_points import simulated_points
@@ -86,6 +59,7 @@ cdef class KeySample:
     def __init__(self, max_bytes, ttl_ns, policy, server_ttl=False):
         self.now_ns = 0
         self.server_ttl = server_ttl
+        self.hot = HotSample(server_ttl)
         self.threshold = ALL_KEYS
         self.paused_ns = self.began_ns = -1
         self.free_key = SAMPLE_NONE
@@ -102,11 +76,14 @@ cdef class KeySample:
         before = self.leaving_order()
         self.close_pools()
         self.points = points
+        self.hot.begin()
         for point in points:
             mini_open(
                 &self.pools[self.pool_count], point.max_bytes, point.ttl_ns or FOREVER_NS, point.policy == "LFU",
                 point.ages)
             mini_scale(&self.pools[self.pool_count], self.threshold / <double>ALL_KEYS)
+            if point.ages and self.pools[self.pool_count].ttl_ns > self.pools[0].ttl_ns:
+                self.hot.follow(self.pool_count, self.pools[self.pool_count].ttl_ns)
             self.pool_count += 1
             if self.room and not mini_grow(&self.pools[self.pool_count - 1], self.room):
                 self.close_pools()
@@ -152,7 +129,7 @@ cdef class KeySample:
         cdef uint32_t index
         if self.room:
             total += (<uint64_t>self.chain_mask + 1) * sizeof(uint16_t) + reuse_memory(&self.reuse)
-        total += sizeof(reuse_curves) + sizeof(self.pools)
+        total += sizeof(reuse_curves) + sizeof(self.pools) + self.hot.memory_bytes()
         for index in range(self.pool_count):
             total += mini_memory(&self.pools[index])
         return total
@@ -193,6 +170,8 @@ cdef class KeySample:
         self.now_ns = (event.time_ns if self.paused_ns < 0 else self.paused_ns) - self.away_ns
         if self.began_ns < 0:
             self.began_ns = self.window_began_ns = self.now_ns
+        if event.what != SAMPLE_LOOKUP_HIT and event.what != SAMPLE_LOOKUP_MISS:
+            self.hot.hear(event)
         if event.what == SAMPLE_FLUSH:
             for index in range(self.pool_count):
                 mini_clear(&self.pools[index])
@@ -218,9 +197,9 @@ cdef class KeySample:
         elif event.what == SAMPLE_KNOWN:
             self.known(key, event)
         elif event.what == SAMPLE_WRITE:
-            self.keys[key].flags |= KEY_KNOWN_STALE
+            hear_write(&self.keys[key], event)
         elif event.what == SAMPLE_FORGET:
-            self.keys[key].flags &= ~KEY_KNOWN_STALE
+            hear_forget(&self.keys[key])
             for index in range(self.pool_count):
                 if mini_is_present(&self.pools[index], key):
                     mini_remove(&self.pools[index], key)
@@ -255,20 +234,11 @@ cdef class KeySample:
 
     cdef void stored(self, uint32_t key, const sample_event *event) noexcept nogil:
         cdef SampledKey *at = &self.keys[key]
-        cdef double interval = (event.time_ns - at.stored_ns) * 1e-9
-        cdef uint32_t digest = <uint32_t>(event.digest ^ event.digest >> 32)
         cdef uint32_t index
-        if at.flags & KEY_SEEN and interval > 0:
+        cdef int changed = hear_store(at, event)
+        if changed >= 0:
             self.refreshes += 1
-            if at.digest != digest:
-                self.changed_refreshes += 1
-                at.changed += 1
-                at.changed_s += <float>interval
-            else:
-                at.unchanged_s += <float>interval
-        at.flags = (at.flags | KEY_SEEN) & ~KEY_KNOWN_STALE
-        at.digest = digest
-        at.stored_ns = event.time_ns
+            self.changed_refreshes += changed
         self.recharge(key, <uint32_t>gpool_charge(event.key_bytes, event.payload_bytes))
         at.server_end_ns = self.now_ns + event.life_ns if event.life_ns > 0 else 0
         at.life_ns = max(at.life_ns, event.life_ns)
@@ -322,6 +292,23 @@ cdef class KeySample:
             ends_ns = min(ends_ns, server_end_ns)
         if ends_ns > self.now_ns:
             mini_store(pool, key, ends_ns, limited)
+
+    # ---- hot keys, sampled or not
+
+    cdef void survey(self, uint64_t hash) noexcept:
+        """Count a hit of a survey, in which all keys' hits are looked at."""
+        cdef uint32_t key
+        if self.hot.survey(hash):
+            key = self.find(hash)
+            if key != SAMPLE_NONE:
+                self.hot.learn(&self.keys[key])
+
+    def survey_hits(self, hashes):
+        for hash in hashes:
+            self.survey(hash)
+
+    def heeds_changes(self, hash):
+        return self.heeds(<uint32_t>(<uint64_t>hash & 0xFFFFFFFF))
 
     # ---- keys
 

@@ -21,7 +21,14 @@ cdef class PoolSampling(SampleSources):
     cdef double tokens
     cdef int64_t refilled_ns
     cdef uint64_t lost_before
+    # Surveys
+    cdef uint32_t turns_to_survey
+    cdef uint64_t surveyed_before
     cdef readonly bint ended
+
+    cdef inline bint heeds(self, uint32_t key_hash) noexcept:
+        """Return whether stores of a key and writes to it are noted."""
+        return self.changes_below != 0 and self.sample.heeds(key_hash)
 
     cdef uint64_t whole_hash(self, bytes key) noexcept
     cdef sample_event *add(self, EventList *events) noexcept

@@ -26,16 +26,8 @@ from glidecached.advice.key_sample cimport KeySample
 from glidecached.advice.mini_pool cimport SAMPLE_NONE
 from glidecached.advice.payload_digest cimport digest_of
 from glidecached.advice.sample_event cimport (
-    SAMPLE_FLUSH,
-    SAMPLE_FORGET,
-    SAMPLE_KNOWN,
-    SAMPLE_LOOKUP_HIT,
-    SAMPLE_LOOKUP_MISS,
-    SAMPLE_PAUSE,
-    SAMPLE_RESUME,
-    SAMPLE_STORE,
-    SAMPLE_WRITE,
-    sample_event,
+    SAMPLE_FLUSH, SAMPLE_FORGET, SAMPLE_KNOWN, SAMPLE_LOOKUP_HIT, SAMPLE_LOOKUP_MISS, SAMPLE_PAUSE, SAMPLE_RESUME,
+    SAMPLE_STORE, SAMPLE_WRITE, sample_event,
 )
 from glidecached.advice.sample_sources cimport SampleSources
 from glidecached.advice.written_prefixes cimport WrittenPrefixes
@@ -53,6 +45,9 @@ cdef enum:
     # The daemon's own events between two turns: from so many on the window ends, and from so many on they are dropped.
     MOST_OWN_LOOKUPS = 2_048
     MOST_OWN = 4_096
+    # A survey has at most so many hits; of so many turns, the first is one.
+    SURVEY_HITS = 1_024
+    SURVEY_TURNS = 8
     # Events fed between two looks at the clock.
     FED_AT_ONCE = 32
 
@@ -80,7 +75,8 @@ cdef class PoolSampling(SampleSources):
         self.closed_ns = INT64_MAX
         self.tokens = WINDOW_LOOKUPS
         self.lost_before = -<int64_t>self.store.ring.lost
-        self.not_kept = self.invalid = self.arrived = self.late = 0
+        self.not_kept = self.invalid = self.arrived = self.late = self.surveyed = self.surveyed_before = 0
+        self.survey_until = self.turns_to_survey = 0
         self.rebase(now_ns)
         self.rebase_all(now_ns)
         self.publish()
@@ -162,7 +158,11 @@ cdef class PoolSampling(SampleSources):
             return
         self.changes_below = threshold
         self.lookups_below = threshold if self.open and self.closed_ns == INT64_MAX else 0
-        self.store.ring.publish(self.lookups_below, <uint64_t>max(self.tokens, 0.0))
+        # A small ring keeps more than half of its room.
+        cdef uint64_t survey = min(<uint32_t>SURVEY_HITS, self.store.ring.capacity() // 3)
+        self.survey_until = self.store.ring.publish(
+            self.lookups_below, <uint64_t>max(self.tokens, 0.0),
+            survey if self.turns_to_survey == 0 else 0)
 
     # ---- what the daemon sees
 
@@ -249,7 +249,7 @@ cdef class PoolSampling(SampleSources):
     cdef void forgot(self, bytes key, int64_t now_ns) noexcept:
         """Note that an entry was removed by its key."""
         cdef uint64_t hash = self.whole_hash(key)
-        if <uint32_t>hash < self.changes_below:
+        if self.heeds(<uint32_t>hash):
             self.change(SAMPLE_FORGET, hash, now_ns)
 
     cdef tuple forget_below(self, bytes prefix, uint32_t above, uint32_t count):
@@ -280,7 +280,7 @@ cdef class PoolSampling(SampleSources):
             if self.ended or not self.store.holds(key, <uint32_t>hash, now_ns):
                 return 0
             self.count_write(key)
-            if <uint32_t>hash < self.changes_below:
+            if self.heeds(<uint32_t>hash):
                 self.change(SAMPLE_WRITE, hash, now_ns)
             return 1
         except PoolDamagedError:
@@ -302,6 +302,8 @@ cdef class PoolSampling(SampleSources):
         self.tokens = min(
             <double>WINDOW_LOOKUPS, self.tokens + (now_ns - self.refilled_ns) * 1e-9 * LOOKUPS_A_SECOND)
         self.refilled_ns = now_ns
+        self.tokens -= self.surveyed - self.surveyed_before
+        self.surveyed_before = self.surveyed
         if self.left.count != 0:
             qsort(self.left.events, self.left.count, sizeof(sample_event), earlier_first)
         used_up = self.open and self.store.ring.has_memory and self.store.ring.is_used_up()
@@ -447,6 +449,7 @@ cdef class PoolSampling(SampleSources):
                     self.refilled_ns = now_ns
                     return False
                 self.merge(now_ns)
+                self.turns_to_survey = (self.turns_to_survey or SURVEY_TURNS) - 1
             more = self.feed(until_ns)
             self.publish()
             return bool(more)

@@ -6,14 +6,13 @@ pool's own settings shows by how much the sample's keys are unlike all keys. The
 (a regression estimate; Cochran, Sampling Techniques, chapter 7).
 """
 
-from libc.math cimport exp, expm1, sqrt
+from libc.math cimport sqrt
 from libc.stdint cimport uint32_t
 
-from glidecached.advice.change_rates cimport RATES, ChangeRates
 from glidecached.advice.key_sample cimport MOST_SIMULATIONS, KeySample
-from glidecached.advice.mini_pool cimport mini_pool
 from glidecached.advice.reuse_curves cimport reuse_until
 from glidecached.advice.sampled_key cimport KEY_IN_USE
+from glidecached.advice.stale_reads cimport StaleReads
 
 from glidecached.advice.simulated_points import UNBOUNDED_POINT
 
@@ -21,24 +20,6 @@ cdef uint32_t UNBOUNDED = UNBOUNDED_POINT
 
 # A correction by so few keys would be noise.
 cdef uint32_t LEAST_REGRESSED = 64
-# The standard error that all keys' rates of change share, and so no number of keys lowers, as a part of what they say.
-cdef double MODEL_ERROR = 0.1
-# Nor is a share of all reads that is smaller than twice this told from none.
-cdef double LEAST_ERROR = 0.0005
-
-
-cdef double stale_share(double rate, double mean_age, double spread) noexcept nogil:
-    """Return the share of hits that are stale, at ages that are uniform around a mean.
-
-    `spread` is the ratio of the ages' half range and their mean: 1 where lookups come at any time.
-    """
-    cdef double low = rate * mean_age * (1 - spread)
-    cdef double width = 2 * rate * mean_age * spread
-    if rate == 0 or mean_age <= 0:
-        return 0
-    if width < 1e-6:
-        return -expm1(-low)
-    return 1 + exp(-low) * expm1(-width) / width
 
 
 cdef class SampleEstimates:
@@ -79,7 +60,8 @@ cdef class SampleEstimates:
         else:
             self.hit_rates = [None] * len(self.points)
             self.errors = [0.0] * len(self.points)
-        self._staleness(sample, looked_up)
+        reads = StaleReads(sample, self.hit_rates, looked_up)
+        self.stale_reads, self.stale_errors = reads.shares, reads.errors
 
     def reused_within_bytes(self, size):
         return reuse_until(self.sample.reuse.by_bytes, size)
@@ -123,87 +105,6 @@ cdef class SampleEstimates:
             self.hit_rates.append(1 - min(max(miss_rate + (misses - missed) / looked_up, 0), 1))
             self.errors.append(sqrt(max(residual, 0) * (1 - share)) / share / looked_up)
 
-    cdef void _staleness(self, KeySample sample, double looked_up):
-        """Fill in the shares of stale reads and their errors, from the number of lookups while it was sampled."""
-        cdef ChangeRates changes = ChangeRates()
-        cdef uint32_t index
-        changes.fit(sample.keys, sample.room)
-        self.stale_reads, self.stale_errors = [], []
-        for index in range(sample.pool_count):
-            if not sample.points[index].ages or sample.refreshes == 0 or self.hit_rates[index] is None:
-                self.stale_reads.append(None)
-                self.stale_errors.append(None)
-            else:
-                share, error = self._stale_in(sample, index, changes, looked_up)
-                self.stale_reads.append(share)
-                self.stale_errors.append(error)
-
-    cdef tuple _stale_in(self, KeySample sample, uint32_t index, ChangeRates changes, double looked_up):
-        """Return the share of stale reads in one simulated pool, and its standard error.
-
-        Stale hits of sampled keys are added up. How many hits all other keys have is known, from all hits. Keys that
-        are as hot as those together cannot be among them; so the others say which share of these is stale. Where they
-        have more hits than keys like these would, few hot keys have the rest, and each of these may be like any key.
-        """
-        cdef const mini_pool *pool = &sample.pools[index]
-        cdef double weights[RATES]
-        cdef double rate = self.hit_rates[index], spread = age_spread(sample, index), all_hits = rate * looked_up
-        cdef double hits = sample.retired_lookups - sample.retired_by_pool[index], stale = 0, doubt = 0
-        cdef double alike = 0, alike_stale = 0, squares = 0, products = 0, hits_squared = 0
-        cdef double weight = 0, weighted = 0, weighted_squares = 0
-        cdef double own, mean, expected, each, squared, others, usual, rest, variance, error
-        cdef uint32_t key, i
-        cdef int part
-        # First the hits of all sampled keys, so that those of the others are known.
-        for key in range(sample.room):
-            if sample.keys[key].flags & KEY_IN_USE:
-                hits += max(<double>sample.keys[key].lookups - pool.misses[key], 0)
-        if hits <= 0 or all_hits <= 0:
-            return 0.0, None
-        others = max(all_hits - hits, 0) if self.sample_rate < 1 else 0
-        for key in range(sample.room):
-            own = <double>sample.keys[key].lookups - pool.misses[key]
-            if not sample.keys[key].flags & KEY_IN_USE or own <= 0:
-                continue
-            changes.weigh(&sample.keys[key], weights)
-            mean = pool.ages[key] / own
-            expected = squared = 0
-            for i in range(1, RATES):
-                if weights[i] > 1e-4:
-                    each = stale_share(changes.rates[i], mean, spread)
-                    expected += weights[i] * each
-                    squared += weights[i] * each * each
-            stale += own * expected
-            doubt += own * own * max(squared - expected * expected, 0)
-            weight += sqrt(own)
-            weighted += sqrt(own) * expected
-            weighted_squares += sqrt(own) * squared
-            if own <= others:
-                alike += own
-                alike_stale += own * expected
-                squares += own * own * expected * expected
-                products += own * own * expected
-                hits_squared += own * own
-        # Of keys that have left nothing is known but their hits.
-        retired = max(sample.retired_lookups - sample.retired_by_pool[index], 0)
-        if hits > retired:
-            stale *= hits / (hits - retired)
-        mean = weighted / weight if weight > 0 else 0
-        each = alike_stale / alike if alike > 0 else mean
-        usual = min(others, alike * (1 - self.sample_rate) / self.sample_rate)
-        rest = others - usual
-        # Keys that are not sampled may differ from those that are; and each key's rate is known so well only.
-        variance = max(weighted_squares / weight - mean * mean, 0) if weight > 0 else 0
-        error = doubt
-        if alike > 0:
-            squared = max(squares - 2 * each * products + each * each * hits_squared, 0)
-            error += squared * (1 - self.sample_rate) / self.sample_rate
-        error += rest * rest * variance
-        stale += usual * each + rest * mean
-        all_hits = hits + others
-        error += max(MODEL_ERROR * stale, LEAST_ERROR * all_hits / rate) ** 2
-        return rate * stale / all_hits, rate * sqrt(error) / all_hits
-
 
 cdef double time_share(KeySample sample) noexcept:
     """Return the share of the time that was sampled."""
@@ -211,22 +112,3 @@ cdef double time_share(KeySample sample) noexcept:
     if sample.all_seconds > 0:
         return min(sample.seconds / sample.all_seconds, 1.0)
     return sampled / (sampled + sample.passed_over_ns) if sampled > 0 else 1
-
-
-cdef double age_spread(KeySample sample, uint32_t index) noexcept:
-    """Return the half range of the ages at which a key's entry is hit, as a share of their mean, over all keys."""
-    cdef const mini_pool *pool = &sample.pools[index]
-    cdef double means = sample.retired_age_means[index], squares = pool.age_squares
-    cdef double hits
-    cdef uint32_t key
-    if pool.ages == NULL:
-        return 1
-    for key in range(sample.room):
-        if sample.keys[key].flags & KEY_IN_USE:
-            hits = <double>sample.keys[key].lookups - pool.misses[key]
-            if hits > 0:
-                means += pool.ages[key] * <double>pool.ages[key] / hits
-    if means <= 0:
-        return 1
-    # The variance of a uniform distribution is a third of its half range's square.
-    return min(sqrt(max(3 * (squares / means - 1), 0)), 1)

@@ -26,6 +26,9 @@ cdef class SampleSources:
     cdef readonly uint64_t invalid
     cdef readonly uint64_t arrived
     cdef readonly uint64_t late
+    # The position in the ring that ends the present survey, and the hits on keys that are not sampled in all surveys.
+    cdef uint64_t survey_until
+    cdef readonly uint64_t surveyed
 
     cdef int rebase(self, int64_t now_ns) except -1
     cdef int count_write(self, bytes key) except -1

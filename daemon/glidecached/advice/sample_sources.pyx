@@ -72,7 +72,12 @@ cdef class SampleSources:
                     except PoolDamagedError:
                         key = None  # the next request finds it, and has it replaced
                 self.count_write(key)
-            if not is_sampled:
+            elif taken[index].position < self.survey_until:
+                self.sample.survey(taken[index].hash)
+                if not is_sampled:
+                    self.surveyed += 1
+                    continue
+            if not (self.sample.heeds(<uint32_t>taken[index].hash) if what == GPOOL_SAMPLE_WRITE else is_sampled):
                 self.late += what != GPOOL_SAMPLE_WRITE
                 continue
             # Forgets may take what is left many times before it is fed.

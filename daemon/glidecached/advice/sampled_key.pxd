@@ -3,10 +3,13 @@
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
+from glidecached.advice.sample_event cimport sample_event
+
 cdef enum:
     # A key's flags
     KEY_IN_USE = 1
     KEY_KNOWN_STALE = 2  # the entry in the real pool is older than a write to its key
+    KEY_FORGOTTEN = 8    # an application has forgotten the entry since the last store
     KEY_SEEN = 4         # `digest` and `stored_ns` are of a store that was seen
 
 cdef struct SampledKey:
@@ -22,6 +25,9 @@ cdef struct SampledKey:
     float unchanged_s
     float changed_s
     uint32_t changed
+    # Changes that a client of this host made: they end a time without a change, and it is known when.
+    uint32_t written
+    float written_s         # from the last store to the first such write; 0: none
     uint16_t next           # in the chain of its hash; or of free places
     uint16_t flags
 
@@ -45,3 +51,39 @@ cdef inline uint64_t threshold_of(
         if count > most:
             return max(threshold * index // HASH_CLASSES, <uint64_t>1)
     return threshold
+
+
+cdef inline int hear_store(SampledKey *key, const sample_event *event) noexcept nogil:
+    """Learn from a store whether the value has changed since the last. Return 1 if so, 0 if not, -1 if it is the first."""
+    cdef double interval = (event.time_ns - key.stored_ns) * 1e-9
+    cdef uint32_t digest = <uint32_t>(event.digest ^ event.digest >> 32)
+    cdef int changed = -1
+    if key.flags & KEY_SEEN and interval > 0:
+        changed = key.digest != digest
+        if not changed:
+            key.unchanged_s += <float>interval
+        elif key.flags & KEY_FORGOTTEN:
+            pass  # with its change, most likely: nothing stale was read
+        elif key.written_s > 0:
+            key.written += 1
+            key.unchanged_s += key.written_s
+        else:
+            key.changed += 1
+            key.changed_s += <float>interval
+    key.flags = (key.flags | KEY_SEEN) & ~(KEY_KNOWN_STALE | KEY_FORGOTTEN)
+    key.digest = digest
+    key.stored_ns = event.time_ns
+    key.written_s = 0
+    return changed
+
+
+cdef inline void hear_write(SampledKey *key, const sample_event *event) noexcept nogil:
+    """Learn of a client's write to a key that the real pool has."""
+    key.flags |= KEY_KNOWN_STALE
+    if key.flags & KEY_SEEN and key.written_s == 0:
+        key.written_s = <float>max((event.time_ns - key.stored_ns) * 1e-9, 1e-6)
+
+
+cdef inline void hear_forget(SampledKey *key) noexcept nogil:
+    """Learn that an application has forgotten the key's entry."""
+    key.flags = (key.flags | KEY_FORGOTTEN) & ~KEY_KNOWN_STALE

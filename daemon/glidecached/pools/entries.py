@@ -188,7 +188,7 @@ class PoolEntries:
         if sampling is not None:
             if stored:
                 sampling.begin()
-            if key_hash < sampling.changes_below:
+            if sampling.heeds(key_hash):
                 sampling.stored(key, kind, value, self.life_ns if expires_ns else 0, monotonic_ns())
         if not stored:
             logger.debug("reply not stored", extra={"cache": self.label, "key_bytes": len(key)})

@@ -103,7 +103,7 @@
  *     224 │ sample_threshold 64                                       │
  *     232 │ sample_until 64                                           │
  *     240 │ ring_end 64                                               │
- *     248 │ unused_3 64                                               │
+ *     248 │ sampled_below 64                                          │
  *         ├───────────────────────────────────────────────────────────┤
  *     256 │ entry_count 64                                            │ the daemon's counters
  *     264 │ charged_bytes 64                                          │
@@ -114,7 +114,8 @@
  *     304 │ next_version 64                                           │
  *     312 │ cached_key_writes 64                                      │
  *         ├───────────────────────────────────────────────────────────┤
- *     320 │ unused_5 448                                              │
+ *     320 │ survey_until 64                                           │
+ *     328 │ unused_5 384                                              │
  *     376 │ seal 64                                                   │
  *         └───────────────────────────────────────────────────────────┘
  */
@@ -153,10 +154,10 @@ typedef struct {
     uint32_t record_count;   /* access records with memory behind them */
     uint32_t unused_3a;
     uint64_t heartbeat_ns;
-    uint64_t sample_threshold; /* hits on keys whose hash's low 32 bits are below it leave a sample; 0: none do */
+    uint64_t sample_threshold; /* hits on keys whose hash's low 32 bits are below it may leave a sample; 0: none do */
     uint64_t sample_until;     /* the position in the ring from which hits leave none, until the next window */
     uint64_t ring_end;         /* the position that is not written yet: a sample from there on is lost; 0: no ring */
-    uint64_t unused_3;
+    uint64_t sampled_below;    /* these are the sampled keys; hits on others leave one only in a survey */
     /* line 4: the daemon's counters */
     uint64_t entry_count;
     uint64_t charged_bytes;
@@ -167,7 +168,8 @@ typedef struct {
     uint64_t next_version;      /* above the version of every bucket that was ever given up */
     uint64_t cached_key_writes; /* writes of this host's clients to keys that were in the pool at that moment */
     /* line 5 */
-    uint64_t unused_5[7];
+    uint64_t survey_until; /* the position in the ring from which hits on keys that are not sampled leave none */
+    uint64_t unused_5[6];
     uint64_t seal; /* 0 while a daemon writes; after a clean stop the sum of all bytes before it */
 } gpool_header;
 

@@ -92,6 +92,7 @@ cdef extern from "layout.h" nogil:
         uint64_t sample_threshold
         uint64_t sample_until
         uint64_t ring_end
+        uint64_t sampled_below
         uint64_t entry_count
         uint64_t charged_bytes
         uint64_t daemon_hits
@@ -100,6 +101,7 @@ cdef extern from "layout.h" nogil:
         uint64_t expirations
         uint64_t next_version
         uint64_t cached_key_writes
+        uint64_t survey_until
         uint64_t seal
 
     ctypedef struct gpool_bucket:

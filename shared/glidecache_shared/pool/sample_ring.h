@@ -42,10 +42,13 @@ static inline void gpool_leave(const gpool_ring_view *ring, const gpool_header *
     gpool_store_release_u64(&sample->position, position + 1); /* pairs with the acquire in take_samples */
 }
 
-/* Leave a hit on a sampled key. Not inline: what a hit that is not sampled runs through stays as small as without it. */
+/* Leave a hit on a sampled key; in a survey, on any key. Not inline: what a hit that is not sampled runs through stays as
+ * small as without it. */
 static __attribute__((noinline, cold, unused)) void gpool_leave_hit(const gpool_ring_view *ring, const gpool_header *header, uint64_t hash,
                                    uint64_t now_ns, uint32_t kind) {
-    if (gpool_load_relaxed_u64(&ring->head->next) < gpool_load_relaxed_u64(&header->sample_until))
+    const uint64_t *until = (uint32_t)hash < gpool_load_relaxed_u64(&header->sampled_below) ? &header->sample_until
+                                                                                            : &header->survey_until;
+    if (gpool_load_relaxed_u64(&ring->head->next) < gpool_load_relaxed_u64(until))
         gpool_leave(ring, header, hash, gpool_event(now_ns, kind));
 }
 

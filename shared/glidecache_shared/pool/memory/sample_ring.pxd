@@ -26,7 +26,7 @@ cdef class SampleRing:
     cdef bint begin(self) noexcept
     cdef bint has_news(self) noexcept
     cdef uint32_t take(self, gpool_sample *into) noexcept
-    cdef void publish(self, uint64_t threshold, uint64_t allowance) noexcept
+    cdef uint64_t publish(self, uint64_t threshold, uint64_t allowance, uint64_t survey) noexcept
     cdef bint is_used_up(self) noexcept
     cdef void stop(self) noexcept
     cdef bint mend(self) noexcept

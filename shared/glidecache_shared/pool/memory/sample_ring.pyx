@@ -31,6 +31,7 @@ cdef extern from *:
     # The positions that a worker cannot reach by additions: beyond them, somebody has written another number.
     const uint64_t FARTHEST "(UINT64_C(1) << 62)"
     const uint64_t LONGEST_STEP "(UINT64_C(1) << 40)"
+    const uint64_t ALL_KEYS "(UINT64_C(1) << 32)"
 
 
 cdef struct RingWork:
@@ -197,29 +198,45 @@ cdef class SampleRing:
         self.empty_count = parts.empty_count
         return work.found
 
-    cdef void publish(self, uint64_t threshold, uint64_t allowance) noexcept:
-        """Let hits on keys below the threshold leave so many samples, and writes as many as there is room for."""
+    cdef uint64_t publish(self, uint64_t threshold, uint64_t allowance, uint64_t survey) noexcept:
+        """Let hits on keys below the threshold leave so many samples, and writes as many as there is room for.
+
+        The next `survey` of them may be of all keys. Returns the position that ends the survey; 0 without one.
+        """
         cdef uint64_t first = self.empty[0] if self.empty_count else self.taken
         cdef uint64_t end = first + self.view.mask + 1
         # A quarter is left to writes, which have no windows.
         cdef uint64_t until = self.taken + min(allowance, (self.view.mask + 1) // 4 * 3)
+        cdef uint64_t survey_until = 0
+        cdef SampleRingParts parts
         if not self.has_memory:
-            return
+            return 0
         if threshold == 0:
             until = 0
         else:
             until = min(until, end)
+            parts.next = &self.view.head.next
+            if survey != 0 and guarded(read_next, &parts) and parts.taken <= end:
+                survey_until = min(parts.taken + survey, until)
         # The words are in a line that every lookup reads: written only where they change.
         if self.header.ring_end != end:
             gpool_store_release_u64(&self.header.ring_end, end)
         if self.header.sample_until != until:
             gpool_store_relaxed_u64(&self.header.sample_until, until)
+        if self.header.sampled_below != threshold:
+            gpool_store_relaxed_u64(&self.header.sampled_below, threshold)
+        if self.header.survey_until != survey_until:
+            gpool_store_relaxed_u64(&self.header.survey_until, survey_until)
+        if survey_until != 0:
+            threshold = ALL_KEYS
         if self.header.sample_threshold != threshold:
             gpool_store_release_u64(&self.header.sample_threshold, threshold)
+        return survey_until
 
     cdef void stop(self) noexcept:
         """Let nothing be left any more. The memory stays: a worker that has taken its position may be about to write."""
         gpool_store_release_u64(&self.header.sample_threshold, 0)
         gpool_store_relaxed_u64(&self.header.sample_until, 0)
+        gpool_store_relaxed_u64(&self.header.survey_until, 0)
         gpool_store_relaxed_u64(&self.header.ring_end, 0)
         self.has_memory = False
