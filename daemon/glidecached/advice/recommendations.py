@@ -62,12 +62,13 @@ def size_advice(now: Mapping[str, Any], by_size: Sequence[Mapping[str, Any]]) ->
         why = f"the hit rate would be {share(rate)} instead of {share(now['hit_rate'])}"
         if reached:
             why += "; a larger bound would bring less than half a point more"
+        else:
+            why += f"; a larger bound would bring more, at most {share(best)}"
         return {"what": "max_cache_kb", "to": to, "why": why}
     if to < now["max_cache_kb"] and rate >= now["hit_rate"] - GOOD_ENOUGH:
-        why = (
-            f"the hit rate would be {share(rate)}, now it is {share(now['hit_rate'])}: "
-            "the rest of the memory is not needed"
-        )
+        rates = share(rate), share(now["hit_rate"])
+        stays = f"stay at {rates[0]}" if rates[0] == rates[1] else f"be {rates[0]} instead of {rates[1]}"
+        why = f"the hit rate would {stays}: the rest of the memory is not needed"
         return {"what": "max_cache_kb", "to": to, "why": why}
     return None
 

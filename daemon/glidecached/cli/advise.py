@@ -89,7 +89,9 @@ def advise(
     else:
         # A user who reads a pipe can scroll.
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        click.echo("\n".join(advice_lines(reports, answer["across"], width)))
+        click.echo(
+            "\n".join(advice_lines(reports, answer["across"], width, answer.get("max_total_cache_kb")))
+        )
     for name, reason in sorted(answer["not_sampled"].items()):
         _note(f"{name}: {reason}")
     if answer["caches_left_out"]:

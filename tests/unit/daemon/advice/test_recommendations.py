@@ -38,6 +38,21 @@ def test_size(rates: tuple[float, ...], expected: int | None) -> None:
     assert (advice["to"] if advice else None) == expected
 
 
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [
+        ((0.5, 0.7, 0.8, 0.896, 0.9, 0.9), "a larger bound would bring less than half a point more"),
+        ((0.5, 0.6, 0.8, 0.85, 0.9, 0.99), "a larger bound would bring more, at most 99.0 %"),
+        ((0.8, 0.8, 0.8, 0.8, 0.8, 0.8), "the hit rate would stay at 80.0 %: the rest"),
+        ((0.798, 0.8, 0.8, 0.8, 0.8, 0.8), "the hit rate would be 79.8 % instead of 80.0 %: the rest"),
+    ],
+)
+def test_a_size_comes_with_what_it_would_change(rates: tuple[float, ...], said: str) -> None:
+    advice = size_advice(NOW, sizes(*rates))
+    assert advice is not None
+    assert said in advice["why"]
+
+
 def test_stale_reads_call_for_a_shorter_ttl() -> None:
     points = ttls((6_000, 0.7, 0.004), (30_000, 0.78, 0.02), (60_000, 0.8, 0.04), (0, 0.85, 0.3))
     advice = ttl_advice(NOW, points)
