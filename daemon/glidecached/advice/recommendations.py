@@ -25,12 +25,21 @@ def shortfall(report: Mapping[str, Any]) -> str | None:
     """Return why the traffic is too little for advice, or None if it is enough."""
     if report["sampled_lookups"] < LEAST_LOOKUPS:
         return f"{report['sampled_lookups']:,} lookups were sampled; advice needs {LEAST_LOOKUPS:,}"
-    if report["expected_error"] > MOST_ERROR:
-        return (
-            f"the error to expect is {share(report['expected_error'])} of all lookups; "
-            f"advice needs {share(MOST_ERROR)} or less, and so more traffic"
-        )
-    return None
+    error, lost = report["expected_error"], report["lost_events"]
+    if error <= MOST_ERROR:
+        return None
+    needed = f"the error to expect is {_points(error)}; advice needs {_points(MOST_ERROR)} or less"
+    lost_part = lost / (lost + report["sampled_lookups"])
+    # More traffic mends the error of a small sample, but not that of one with holes.
+    return (
+        f"{needed}: {lost:,} samples were lost, {share(lost_part)} of all"
+        if lost_part > error / 2
+        else f"{needed}, and so more traffic"
+    )
+
+
+def _points(part: float) -> str:
+    return f"{part * 100:.1f} points"
 
 
 def recommendations(

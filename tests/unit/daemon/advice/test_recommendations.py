@@ -90,6 +90,11 @@ def test_policy_needs_a_point() -> None:
 
 
 def test_little_traffic_is_said() -> None:
-    assert "advice needs 2,000" in str(shortfall({"sampled_lookups": 12, "expected_error": 0.0}))
-    assert "error to expect" in str(shortfall({"sampled_lookups": 5_000, "expected_error": 0.05}))
-    assert shortfall({"sampled_lookups": 5_000, "expected_error": 0.02}) is None
+    def said(lookups: int, error: float, lost: int = 0) -> str:
+        return str(shortfall({"sampled_lookups": lookups, "expected_error": error, "lost_events": lost}))
+
+    assert "advice needs 2,000" in said(12, 0.0)
+    few = "the error to expect is 5.0 points; advice needs 3.0 points or less"
+    assert said(5_000, 0.05) == said(5_000, 0.05, lost=100) == f"{few}, and so more traffic"
+    assert said(9_500, 0.05, lost=500) == f"{few}: 500 samples were lost, 5.0 % of all"
+    assert said(5_000, 0.02, lost=50) == "None"
