@@ -18,7 +18,7 @@ LEAST_GAIN = 0.01
 MOST_STALE = 0.01
 FEW_STALE = 0.001
 MOST_DOUBT = 0.02
-"""With a larger error of the share of stale reads, only one that is large says something."""
+"""With a larger error of the share of stale reads, it is not known that few are stale."""
 
 
 def shortfall(report: Mapping[str, Any]) -> str | None:
@@ -87,15 +87,15 @@ def ttl_advice(
 ) -> dict[str, Any] | None:
     """Return a shorter TTL where many reads are stale, or a longer one where few are and it serves more hits.
 
-    `doubt` is the error to expect of a share of stale reads.
+    `doubt` is the error to expect of a share of stale reads: many are stale only if that many less were still many.
     """
     known = [each for each in by_ttl if each["stale_reads"] is not None]
     today = next((each for each in known if each["entry_ttl_ms"] == now["entry_ttl_ms"]), None)
     if today is None:
         return None
-    if doubt > MOST_DOUBT and today["stale_reads"] < doubt + MOST_STALE:
-        return None
     if today["stale_reads"] > MOST_STALE:
+        if today["stale_reads"] - doubt <= MOST_STALE:
+            return None
         shorter = [
             each
             for each in known
@@ -111,6 +111,8 @@ def ttl_advice(
             f"with a hit rate of {share(chosen['hit_rate'])} instead of {share(now['hit_rate'])}"
         )
         return {"what": "entry_ttl_ms", "to": chosen["entry_ttl_ms"], "why": why}
+    if doubt > MOST_DOUBT:
+        return None
     longer = [
         each
         for each in known

@@ -74,6 +74,8 @@ def test_a_share_that_is_hardly_known_is_no_reason() -> None:
     points = ttls((6_000, 0.7, 0.004), (60_000, 0.8, 0.04))
     assert ttl_advice(NOW, points, doubt=0.06) is None
     assert ttl_advice(NOW, points, doubt=0.01) is not None
+    # No refresh has brought another value, but there were few: 1.7 points, give or take 1.5.
+    assert ttl_advice(NOW, ttls((30_000, 0.78, 0.004), (60_000, 0.8, 0.017)), doubt=0.015) is None
 
 
 def test_no_ttl_at_all_may_be_the_best() -> None:
