@@ -79,7 +79,8 @@ def advise(
 ) -> None:
     """Say what a sample of the traffic of CACHE, or of all caches, advises: size, TTL, policy, and keys not to cache.
 
-    Exit status: 0 nothing should be changed, 1 something should be changed.
+    Exit status: 0 nothing should be changed, or too little traffic to say, 1 something should be changed, or the daemon
+    refused (then nothing is on the standard output), 3 no daemon.
     """
     with linked(runtime_dir) as link:
         answer = _ask(link, cache, sizes_kb, ttls_ms)
