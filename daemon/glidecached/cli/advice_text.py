@@ -66,11 +66,14 @@ def _cache_lines(name: str, report: Mapping[str, Any], width: int | None) -> Ite
         return
     error = report["expected_error"]
     part = report.get("sampled_time", 1.0)
+    lost = report.get("lost_events", 0)
+    holes = f"; {counted(lost, 'sample')} lost" if lost else ""
     windows = "" if part >= _NEARLY_ALL else f", {formatting.share(part)} of the time;"
     yield from _wrapped(
         f"{counted(report['lookups'], 'lookup')} in {formatting.duration(report['seconds'])}{windows or ';'} "
         f"{counted(report['sampled_keys'], 'key')} sampled, {formatting.share(report['sample_rate'])} of all; "
         f"expected error {formatting.NOT_KNOWN if error is None else f'{error * 100:.1f}'} points"
+        f"{holes}"
     )
     if not report["enough"]:
         reason = report.get("shortfall")

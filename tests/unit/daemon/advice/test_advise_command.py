@@ -171,6 +171,21 @@ def test_no_caches_is_said(tmp_path: Path) -> None:
     assert json.loads(result.stdout) == {"caches": {}, "across": []}
 
 
+def test_many_caches_without_a_sample_are_a_line_for_each_reason(tmp_path: Path) -> None:
+    answer = told(a=advice_report())
+    answer["not_sampled"] = {f"c{number:03}": "reason 1" for number in range(300)} | {"z": "reason 2"}
+    result, _ = advise(tmp_path, answer)
+    first, second = result.stderr.splitlines()
+    assert first.startswith("c000, c001, ")
+    assert first.endswith(", c007 and 292 other caches, each: reason 1")
+    assert second == "z: reason 2"
+
+
+def test_lost_samples_are_said() -> None:
+    assert "points; 1,204 samples lost" in " ".join(lines(catalog=advice_report(lost_events=1_204))[1:3])
+    assert "lost" not in "".join(lines(catalog=advice_report(lost_events=0)))
+
+
 def test_caches_that_do_not_fit_are_counted(tmp_path: Path) -> None:
     result, _ = advise(tmp_path, {**told(a=advice_report()), "caches_left_out": 7})
     assert result.stderr == "7 other caches not shown: name the one to see\n"
