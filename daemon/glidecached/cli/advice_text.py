@@ -95,7 +95,7 @@ def _cache_lines(name: str, report: Mapping[str, Any], width: int | None) -> Ite
     for advice in report["advice"]:
         yield from _wrapped(f"→ {_change(advice)}: {formatting.printable(advice['why'])}", "  ")
     if len(report["advice"]) > 1:
-        yield from _wrapped("each is for itself: make one change, and ask again after some traffic")
+        yield from _wrapped("each change is simulated alone: make one, and ask again after some traffic")
     if not report["advice"]:
         yield f"{_INDENT}nothing should be changed"
 

@@ -41,7 +41,7 @@ class CommandFacts:
     def note_written(
         self, arguments: list[Any], entries: PoolEntries, most: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
-        """Tell the pool whose keys' values a command may change, at most so many. Return how many were told."""
+        """Note in the pool the keys whose values a command may change, at most so many. Return their number."""
         count: cython.Py_ssize_t = 0
         last: cython.Py_ssize_t
         place: cython.Py_ssize_t

@@ -212,7 +212,7 @@ def test_a_number_and_its_unit_stay_on_one_line() -> None:
 
 
 def test_several_changes_are_made_one_by_one() -> None:
-    hint = "  each is for itself: make one change, and ask again after some traffic"
+    hint = "  each change is simulated alone: make one, and ask again after some traffic"
     one, two = advice("max_cache_kb", 5), advice("eviction_policy", "LFU")
     assert hint not in lines(catalog=advice_report(advice=[one]))
     assert lines(catalog=advice_report(advice=[one, two]))[-1] == hint
