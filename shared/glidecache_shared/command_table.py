@@ -51,7 +51,7 @@ REFUSED = "is bound to one connection"
 
 _LANES = {"scripts": SCRIPTS, "oob": OUT_OF_BAND, "dedicated": DEDICATED, "refused": DEDICATED}
 _SPREADS = {"nodes": ALL_NODES, "primaries": ALL_PRIMARIES, "route": NEEDS_ROUTE, "slot": SLOT_ARGUMENT}
-_FLAGS = {"read": "reads", "server": "about_server"}
+_FLAGS = {"read": "reads", "lives": "keeps_values", "server": "about_server"}
 _UNITS_NS = {"s": SECOND_NS, "ms": MS_NS}
 
 
@@ -64,6 +64,7 @@ class Row:
             "blocks",
             "finder",
             "first",
+            "keeps_values",
             "lane",
             "lane_in_transaction",
             "last",
@@ -88,6 +89,8 @@ class Row:
         """The command, and the subcommand behind a space, in capitals."""
         self.reads = False
         """True if it certainly changes nothing on the server."""
+        self.keeps_values = False
+        """True if it changes only when keys or their fields end."""
         self.blocks = False
         """True if the server may keep the reply back until something happens. Never in a transaction."""
         self.refusal: str | None = None

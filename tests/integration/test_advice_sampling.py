@@ -10,6 +10,7 @@ import pytest
 
 from glidecache import Batch, RequestError
 from glidecache_shared import protocol
+from glidecache_shared.command_table import all_rows
 from support.caches import new_cache
 from support.clients import at
 from support.waiting import wait_until
@@ -103,6 +104,44 @@ def test_a_write_to_a_cached_key_is_counted_once_whatever_its_way(
     assert (report["cached_key_writes"], report["written_prefixes"]) == (1, ["cart:"])
     client.call("custom_command", ["EXISTS", key])
     assert ask(daemon, unique_name)["cached_key_writes"] == 1, "a read is no write"
+
+
+LIVES: dict[str, tuple[str, ...]] = {
+    "EXPIRE": ("{}", "1000"),
+    "EXPIREAT": ("{}", "4000000000"),
+    "GETEX": ("{}", "EX", "1000"),
+    "HEXPIRE": ("h{}", "1000", "FIELDS", "1", "f"),
+    "HEXPIREAT": ("h{}", "4000000000", "FIELDS", "1", "f"),
+    "HGETEX": ("h{}", "EX", "1000", "FIELDS", "1", "f"),
+    "HPERSIST": ("h{}", "FIELDS", "1", "f"),
+    "HPEXPIRE": ("h{}", "1000000", "FIELDS", "1", "f"),
+    "HPEXPIREAT": ("h{}", "4000000000000", "FIELDS", "1", "f"),
+    "PERSIST": ("{}",),
+    "PEXPIRE": ("{}", "1000000"),
+    "PEXPIREAT": ("{}", "4000000000000"),
+}
+"""Commands that change when a key or a field ends, with arguments for a string's and a hash's key."""
+
+
+def test_a_command_that_changes_only_when_a_key_ends_makes_no_cached_value_stale(
+    connect: Connector, daemon: Daemon, valkey: ValkeyServer, unique_name: str
+) -> None:
+    assert {name for name, row in all_rows().items() if row.keeps_values} == set(LIVES)
+    client = connect(new_cache(name=unique_name, enable_metrics=True))
+    valkey.admin.set(unique_name, "v")
+    valkey.admin.hset(f"h{unique_name}", "f", "v")
+    values = client.call("get", unique_name), client.call("hgetall", f"h{unique_name}")
+    for name, arguments in LIVES.items():
+        command = [name, *(each.format(unique_name) for each in arguments)]
+        client.call("custom_command", command)
+        both = Batch(is_atomic=False)
+        both.custom_command(command)
+        client.call("exec", both, raise_on_error=True)
+        read = valkey.admin.get(unique_name), valkey.admin.hgetall(f"h{unique_name}")
+        assert read == values, f"{name} keeps values"
+    assert ask(daemon, unique_name)["cached_key_writes"] == 0
+    client.call("custom_command", ["HSET", f"h{unique_name}", "f", "w"])
+    assert ask(daemon, unique_name)["cached_key_writes"] == 1
 
 
 def test_advice_survives_neither_a_restart_nor_its_end_but_the_count_of_writes_does(

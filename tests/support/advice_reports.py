@@ -49,6 +49,7 @@ def advice_report(**differences: Any) -> dict[str, Any]:
         "changed_refreshes": 0.031,
         "cached_key_writes": 0,
         "known_stale_hits": 0.0,
+        "server_ttl": False,
         "written_prefixes": [],
         "advice": [],
     }

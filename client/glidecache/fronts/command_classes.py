@@ -42,12 +42,17 @@ def is_known_read(args: Sequence[Any]) -> bool:
 
 
 def written_keys(args: Sequence[Any], encode: Callable[[Any], Any]) -> Sequence[bytes]:
-    """Return the keys of a command that may write; none for what the library will refuse. `encode` is the library's."""
+    """Return the keys whose values a command that may write can change; none for what the library will refuse.
+
+    `encode` is the library's.
+    """
     try:
         words = args[0].split() if isinstance(args[0], (str, bytes)) else args[:1]
         if len(words) == 1:
             name = bytes(encode(words[0])).upper()
             row = row_of([name]) if is_plain(name) else None
+            if row is not None and row.keeps_values:
+                return ()
             if row is not None and row.finder is None:
                 # Most commands: nothing but their keys is encoded twice.
                 return [bytes(encode(key)) for key in row.find_keys(args)]

@@ -68,7 +68,7 @@ def could_be(report: Mapping[str, Any]) -> float | None:
     changes = [rate - now for rate in rates if rate is not None]
     gain = max([0.0, *changes])
     loss = sum(change for change in changes if change < 0)
-    return min(1.0, max(0.0, now + gain + loss))
+    return round(min(1.0, max(0.0, now + gain + loss)), _DIGITS)
 
 
 def advised_bytes(report: Mapping[str, Any]) -> float | None:

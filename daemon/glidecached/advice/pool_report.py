@@ -85,6 +85,7 @@ def report_of(
     memory_step = step_between(stepped, [each["hit_rate"] for each in steps])
     if report is None:
         report = {**stepped, "by_size": points}
+    report["server_ttl"] = pool.settings.server_ttl
     report["advice"] = [*report["advice"], *advice_on_writes(report)]
     return PoolReport(report, memory_step)
 

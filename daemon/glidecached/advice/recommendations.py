@@ -18,19 +18,28 @@ LEAST_GAIN = 0.01
 MOST_STALE = 0.01
 FEW_STALE = 0.001
 MOST_DOUBT = 0.02
-"""With a larger error of the share of stale reads, only one that is large says something."""
+"""With a larger error of the share of stale reads, it is not known that few are stale."""
 
 
 def shortfall(report: Mapping[str, Any]) -> str | None:
     """Return why the traffic is too little for advice, or None if it is enough."""
     if report["sampled_lookups"] < LEAST_LOOKUPS:
         return f"{report['sampled_lookups']:,} lookups were sampled; advice needs {LEAST_LOOKUPS:,}"
-    if report["expected_error"] > MOST_ERROR:
-        return (
-            f"the error to expect is {share(report['expected_error'])} of all lookups; "
-            f"advice needs {share(MOST_ERROR)} or less, and so more traffic"
-        )
-    return None
+    error, lost = report["expected_error"], report["lost_events"]
+    if error <= MOST_ERROR:
+        return None
+    needed = f"the error to expect is {_points(error)}; advice needs {_points(MOST_ERROR)} or less"
+    lost_part = lost / (lost + report["sampled_lookups"])
+    # More traffic mends the error of a small sample, but not that of one with holes.
+    return (
+        f"{needed}: {lost:,} samples were lost, {share(lost_part)} of all"
+        if lost_part > error / 2
+        else f"{needed}, and so more traffic"
+    )
+
+
+def _points(part: float) -> str:
+    return f"{part * 100:.1f} points"
 
 
 def recommendations(
@@ -62,12 +71,13 @@ def size_advice(now: Mapping[str, Any], by_size: Sequence[Mapping[str, Any]]) ->
         why = f"the hit rate would be {share(rate)} instead of {share(now['hit_rate'])}"
         if reached:
             why += "; a larger bound would bring less than half a point more"
+        else:
+            why += f"; a larger bound would bring more, at most {share(best)}"
         return {"what": "max_cache_kb", "to": to, "why": why}
     if to < now["max_cache_kb"] and rate >= now["hit_rate"] - GOOD_ENOUGH:
-        why = (
-            f"the hit rate would be {share(rate)}, now it is {share(now['hit_rate'])}: "
-            "the rest of the memory is not needed"
-        )
+        rates = share(rate), share(now["hit_rate"])
+        stays = f"stay at {rates[0]}" if rates[0] == rates[1] else f"be {rates[0]} instead of {rates[1]}"
+        why = f"the hit rate would {stays}: the rest of the memory is not needed"
         return {"what": "max_cache_kb", "to": to, "why": why}
     return None
 
@@ -77,15 +87,15 @@ def ttl_advice(
 ) -> dict[str, Any] | None:
     """Return a shorter TTL where many reads are stale, or a longer one where few are and it serves more hits.
 
-    `doubt` is the error to expect of a share of stale reads.
+    `doubt` is the error to expect of a share of stale reads: many are stale only if that many less were still many.
     """
     known = [each for each in by_ttl if each["stale_reads"] is not None]
     today = next((each for each in known if each["entry_ttl_ms"] == now["entry_ttl_ms"]), None)
     if today is None:
         return None
-    if doubt > MOST_DOUBT and today["stale_reads"] < doubt + MOST_STALE:
-        return None
     if today["stale_reads"] > MOST_STALE:
+        if today["stale_reads"] - doubt <= MOST_STALE:
+            return None
         shorter = [
             each
             for each in known
@@ -101,6 +111,8 @@ def ttl_advice(
             f"with a hit rate of {share(chosen['hit_rate'])} instead of {share(now['hit_rate'])}"
         )
         return {"what": "entry_ttl_ms", "to": chosen["entry_ttl_ms"], "why": why}
+    if doubt > MOST_DOUBT:
+        return None
     longer = [
         each
         for each in known

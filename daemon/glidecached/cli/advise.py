@@ -19,12 +19,15 @@ from glidecached.cli.options import ExitStatus, cache_name, fail, linked, runtim
 from glidecached.formatting import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from glidecached.cli.daemon_client import DaemonClient
 
 MOST_KB = 159_383_551
 MOST_MS = 18_446_744_073_709
 """The largest settings of a cache; a test compares them with the daemon's."""
 
+_MOST_NOTES = 8
 _TIMEOUT_MS = 60_000
 """Hundreds of caches take a second, and longer beside much else."""
 
@@ -79,7 +82,8 @@ def advise(
 ) -> None:
     """Say what a sample of the traffic of CACHE, or of all caches, advises: size, TTL, policy, and keys not to cache.
 
-    Exit status: 0 nothing should be changed, 1 something should be changed.
+    Exit status: 0 nothing should be changed, or too little traffic to say, 1 something should be changed, or the daemon
+    refused (then nothing is on the standard output), 3 no daemon.
     """
     with linked(runtime_dir) as link:
         answer = _ask(link, cache, sizes_kb, ttls_ms)
@@ -89,9 +93,11 @@ def advise(
     else:
         # A user who reads a pipe can scroll.
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        click.echo("\n".join(advice_lines(reports, answer["across"], width)))
-    for name, reason in sorted(answer["not_sampled"].items()):
-        _note(f"{name}: {reason}")
+        click.echo(
+            "\n".join(advice_lines(reports, answer["across"], width, answer.get("max_total_cache_kb")))
+        )
+    for line in _reasons(answer["not_sampled"]):
+        _note(line)
     if answer["caches_left_out"]:
         _note(f"{counted(answer['caches_left_out'], 'other cache')} not shown: name the one to see")
     wanted = any(report["advice"] for report in reports.values())
@@ -114,6 +120,19 @@ def _ask(
             )
         raise
     return answer
+
+
+def _reasons(not_sampled: Mapping[str, str]) -> Iterator[str]:
+    """Yield why caches are not sampled: a line for each, or one for all where many have the same reason."""
+    names: dict[str, list[str]] = {}
+    for name, reason in sorted(not_sampled.items()):
+        names.setdefault(reason, []).append(name)
+    for reason, alike in names.items():
+        if len(alike) <= _MOST_NOTES:
+            yield from (f"{name}: {reason}" for name in alike)
+        else:
+            shown = ", ".join(alike[:_MOST_NOTES])
+            yield f"{shown} and {counted(len(alike) - _MOST_NOTES, 'other cache')}, each: {reason}"
 
 
 def _note(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from glidecached.advice.judgement import SIZE, Verdict, verdicts
@@ -38,6 +39,10 @@ def check_advice(context: DoctorContext, reported: Collection[Verdict] = tuple(V
         yield skipped(CHECK, seen if caches else "there are no caches")
         return
     judged = [cache for cache in sampled if cache["advice"]["enough"]]
+    if not judged:
+        yield skipped(CHECK, f"too little traffic so far in {counted(len(sampled), 'cache')}")
+        return
+    judged.sort(key=lambda cache: (cache["name"] is None, cache_label(cache)))
     findings = [finding for cache in judged for finding in _judge(cache, reported)]
     yield from findings
     if not findings:
@@ -52,10 +57,17 @@ def _judge(cache: dict[str, Any], reported: Collection[Verdict]) -> Iterator[Fin
         if verdict not in reported:
             continue
         seen = f"{label} is {verdict}: {printable(advice['why'])}"
-        command = f"glidecache advise {label} shows the figures"
+        command = f"{_command(cache['name'] or cache['id'])} shows the figures"
         if verdict is Verdict.WRITTEN_TO:
             yield warn(CHECK, seen, f"{command}, and administrators the prefixes of the keys")
         else:
             now = byte_size(digest["now"][SIZE] * 1024)
             to = "no bound" if advice["to"] is None else f"{advice['to']} ({byte_size(advice['to'] * 1024)})"
             yield warn(CHECK, seen, f"max_cache_kb = {to} instead of {now}; {command}")
+
+
+def _command(name: str) -> str:
+    """Return the command about a cache, for a shell; about all caches where no terminal can show the name."""
+    if printable(name) != name:
+        return "glidecache advise"
+    return f"glidecache advise {'-- ' if name.startswith('-') else ''}{shlex.quote(name)}"

@@ -88,6 +88,7 @@ class AdviceHandler:
                     for pool in pools
                     if not pool.ended and pool.label not in asked
                 },
+                "max_total_cache_kb": total_kb,
                 "caches_left_out": max(0, len(self._pools) - MOST_CACHES) if len(pools) > 1 else 0,
             }
         )

@@ -7,6 +7,8 @@ cdef class CommandFacts:
     cdef int lane
     cdef bint blocks
     cdef bint reads
+    # False where what is cached of its keys stays right.
+    cdef bint changes_values
     cdef object row
     # Places of keys, as in the table's row; first is 0 where there is none, or the row has to look for them.
     cdef Py_ssize_t first

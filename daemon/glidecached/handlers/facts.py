@@ -31,6 +31,7 @@ class CommandFacts:
         self.lane = row.lane
         self.blocks = row.blocks
         self.reads = row.reads
+        self.changes_values = not (row.reads or row.keeps_values)
         self.row = row
         self.looks_for_keys = row.finder is not None
         self.first = 0 if self.looks_for_keys else row.first
@@ -40,10 +41,12 @@ class CommandFacts:
     def note_written(
         self, arguments: list[Any], entries: PoolEntries, most: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
-        """Tell the pool which keys a command writes, at most so many. Return how many were told."""
+        """Note in the pool the keys whose values a command may change, at most so many. Return their number."""
         count: cython.Py_ssize_t = 0
         last: cython.Py_ssize_t
         place: cython.Py_ssize_t
+        if not self.changes_values:
+            return 0
         if self.looks_for_keys:
             for key in self.row.find_keys(arguments)[:most]:
                 entries.written(key)

@@ -127,7 +127,7 @@ def _advice(digest: dict[str, Any] | None) -> dict[str, Any] | None:
     return {
         "enough": digest["enough"],
         "seconds": round(digest["seconds"]),
-        "now": {"max_cache_kb": now[SIZE], "ttl_ms": now[TTL]},
+        "now": {"max_cache_kb": now[SIZE], "ttl_ms": now[TTL], "hit_rate": _rounded(now["hit_rate"])},
         "could_be": _rounded(digest["could_be"]),
         "sizes": [[each[SIZE], _rounded(each["hit_rate"])] for each in digest["by_size"]],
         "ttls": [

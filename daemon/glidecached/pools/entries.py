@@ -118,7 +118,8 @@ class PoolEntries:
             if not self.on_damage(error):
                 raise
             return False
-        if removed and sampling is not None:
+        if sampling is not None:
+            # Also where nothing was removed: with a longer TTL, or more room, there would have been an entry.
             sampling.forgot(key, now_ns)
         return removed
 

@@ -98,6 +98,10 @@ def test_reads_and_what_is_never_sent_are_no_writes(
     assert calls.call(front, "get", KEY) == b"v"
     calls.call(front, "strlen", KEY)
     calls.call(front, "exists", KEY)
+    # These write, but the cached value stays right.
+    calls.call(front, "expire", KEY, 1_000)
+    calls.call(front, "getex", KEY, ex=1_000)
+    calls.call(front, "execute_command", "persist", KEY.encode())
     pipeline = queue(front)
     assert noted(daemon, cache) == (0, [])
     if hasattr(pipeline, "reset"):

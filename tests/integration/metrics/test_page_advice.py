@@ -99,7 +99,7 @@ def test_the_page_shows_advice_as_curves_as_text_and_as_tables(
     wait_until(lambda: browser.evaluate(f"return {ADVISED}.length") == 3, "advice is shown", 40)
     summaries = browser.evaluate(f"return {ADVISED}.map(each => each.querySelector('p').innerText)")
     assert summaries == [
-        "The hit rate could be 94.0 %, from 30 min of traffic.",
+        "With this change the hit rate would be 94.0 % instead of 91.0 %, from 30 min of traffic.",
         "Nothing should be changed, from 30 min of traffic.",
         "Too little traffic so far, from 30 min of traffic.",
     ]

@@ -165,5 +165,8 @@ function summary(advice) {
   const seen = `from ${duration(advice.seconds)} of traffic`;
   if (!advice.enough) return `Too little traffic so far, ${seen}.`;
   if (!advice.changes.length) return `Nothing should be changed, ${seen}.`;
-  return `The hit rate could be ${share(advice.could_be)}, ${seen}.`;
+  const could = share(advice.could_be);
+  const is = share(advice.now.hit_rate);
+  return `With ${advice.changes.length > 1 ? "these changes" : "this change"} the hit rate would ${
+    could === is ? `stay at ${is}` : `be ${could} instead of ${is}`}, ${seen}.`;
 }

@@ -72,6 +72,7 @@ def test_all_caches_are_told_and_those_that_are_not_sampled_why(
     assert told["caches"] == {"catalog": advice_report(), "prices": advice_report()}
     assert told["across"] == across_of(registry, "catalog", "prices")
     assert told["caches_left_out"] == 0
+    assert told["max_total_cache_kb"] == registry.max_total_cache_kb
     assert list(told["not_sampled"]) == ["sessions"]
     assert "enable_metrics" in told["not_sampled"]["sessions"]
 

@@ -12,7 +12,7 @@ import zmq
 from click.testing import CliRunner
 
 from glidecache_shared import __version__, protocol
-from glidecached.advice.judgement import across
+from glidecached.advice.judgement import MemoryStep, across
 from glidecached.cli import advise as command
 from glidecached.cli.advice_text import advice_lines
 from glidecached.cli.operator import main
@@ -171,9 +171,78 @@ def test_no_caches_is_said(tmp_path: Path) -> None:
     assert json.loads(result.stdout) == {"caches": {}, "across": []}
 
 
+def test_many_caches_without_a_sample_are_a_line_for_each_reason(tmp_path: Path) -> None:
+    answer = told(a=advice_report())
+    answer["not_sampled"] = {f"c{number:03}": "reason 1" for number in range(300)} | {"z": "reason 2"}
+    result, _ = advise(tmp_path, answer)
+    first, second = result.stderr.splitlines()
+    assert first.startswith("c000, c001, ")
+    assert first.endswith(", c007 and 292 other caches, each: reason 1")
+    assert second == "z: reason 2"
+
+
+def test_lost_samples_are_said() -> None:
+    assert "points; 1,204 samples lost" in " ".join(lines(catalog=advice_report(lost_events=1_204))[1:3])
+    assert "lost" not in "".join(lines(catalog=advice_report(lost_events=0)))
+
+
 def test_caches_that_do_not_fit_are_counted(tmp_path: Path) -> None:
     result, _ = advise(tmp_path, {**told(a=advice_report()), "caches_left_out": 7})
     assert result.stderr == "7 other caches not shown: name the one to see\n"
+
+
+def test_no_lookups_are_said_and_nothing_else() -> None:
+    shown = lines(idle=advice_report(lookups=0, seconds=65, enough=False, shortfall="0 of 2,000"))
+    assert shown[1:] == ["  no lookups in 1 min 5 s: too little traffic for advice so far"]
+
+
+def test_a_ttl_that_is_the_servers_is_named_as_in_stats() -> None:
+    assert "64.0 MB, 1 min or key's, LRU" in lines(catalog=advice_report(server_ttl=True))[0]
+    endless = {**advice_report()["now"], "entry_ttl_ms": 0}
+    assert "64.0 MB, key's, LRU" in lines(catalog=advice_report(server_ttl=True, now=endless))[0]
+
+
+def test_a_number_and_its_unit_stay_on_one_line() -> None:
+    for length in range(60):
+        why = f"{'x' * length} the hit rate would be 97.3 % instead of 1,204 points, and 0.1 % stale"
+        shown = lines(catalog=advice_report(advice=[{"what": "max_cache_kb", "to": 5, "why": why}]))
+        assert not [line for line in shown if line.startswith(("    %", "    points"))]
+        assert "\N{NO-BREAK SPACE}" not in "".join(shown)
+        assert max(map(len, shown)) <= COLUMNS
+
+
+def test_several_changes_are_made_one_by_one() -> None:
+    hint = "  each change is simulated alone: make one, and ask again after some traffic"
+    one, two = advice("max_cache_kb", 5), advice("eviction_policy", "LFU")
+    assert hint not in lines(catalog=advice_report(advice=[one]))
+    assert lines(catalog=advice_report(advice=[one, two]))[-1] == hint
+
+
+def test_without_a_refresh_stale_reads_are_not_known_and_that_is_said() -> None:
+    report = advice_report(changed_refreshes=None)
+    for each in report["by_ttl"]:
+        each["stale_reads"] = None
+    assert "stale reads are not known" in "\n".join(lines(catalog=report))
+    assert "stale reads are not known" not in "\n".join(lines(catalog=advice_report()))
+
+
+def test_memory_across_caches_is_said_in_mb_and_no_change_has_no_sign() -> None:
+    reports = {"a": advice_report(), "b": advice_report(), "c": advice_report()}
+    steps = {
+        "a": MemoryStep(gain=0.5, loss=0.25),
+        "b": MemoryStep(gain=0.0, loss=0.0),
+        "c": MemoryStep(gain=0.0, loss=0.0004),
+    }
+    shown = list(advice_lines(reports, across(steps), total_kb=262_144))
+    assert "another 10 % of all memory (max_total_cache_kb: 25.6 MB), given to a cache" in "\n".join(shown)
+    rows = {line.split()[0]: line for line in shown if line.count(" points") == 2}
+    assert "+50.0 points" in rows["a"]
+    assert "-25.0 points" in rows["a"]
+    for name in "bc":
+        assert rows[name].split()[1:3] == ["0.0", "points"]
+        assert "+0.0" not in rows[name]
+        assert "-0.0" not in rows[name]
+    assert shown[-1] == "  a gains most, 2 caches lose nothing"
 
 
 def lines(width: int | None = None, **reports: dict[str, Any]) -> list[str]:

@@ -41,14 +41,14 @@ def findings(*caches: dict[str, Any]) -> list[Finding]:
 
 def test_each_fault_of_each_cache_is_a_warning() -> None:
     found = findings(
-        cache("starved", advice("max_cache_kb", 131_072)),
-        cache("wasteful", advice("max_cache_kb", 1_024), advice("eviction_policy", "LFU")),
         cache("written", advice("cached_key_writes", 0)),
+        cache("wasteful", advice("max_cache_kb", 1_024), advice("eviction_policy", "LFU")),
+        cache("starved", advice("max_cache_kb", 131_072)),
         cache("fine", advice("entry_ttl_ms", 1)),
         cache("quiet", enough=False),
     )
     assert [(each.check, each.status) for each in found] == [("advice", Status.WARN)] * 3
-    starved, wasteful, written = found
+    starved, wasteful, written = found  # by their names, as in the other tables
     assert starved.seen == "starved is starved: because of max_cache_kb"
     assert starved.advice.startswith(
         "max_cache_kb = 131072 (128 MB) instead of 64.0 MB; glidecache advise starved"
@@ -73,6 +73,23 @@ def test_what_cannot_be_judged_is_skipped() -> None:
         (finding,) = findings(*caches)
         assert finding.status is Status.SKIPPED
         assert told in finding.seen
+    (finding,) = findings(cache("a", enough=False), cache("b", enough=False))
+    assert (finding.status, finding.seen) == (Status.SKIPPED, "too little traffic so far in 2 caches")
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("plain", "glidecache advise plain shows"),
+        ("two words; rm x", "glidecache advise 'two words; rm x' shows"),
+        ("-x", "glidecache advise -- -x shows"),
+        ("n" * 60, f"glidecache advise {'n' * 60} shows"),
+        ("a\x1b", "glidecache advise shows"),
+    ],
+)
+def test_the_command_that_it_names_can_be_typed(name: str, command: str) -> None:
+    (finding,) = findings(cache(name, advice("cached_key_writes", 0)))
+    assert finding.advice.startswith(command)
 
 
 def test_the_status_page_tells_what_costs_the_application_something() -> None:

@@ -40,6 +40,17 @@ def test_what_the_hit_rate_could_be(given: list[dict[str, object]], expected: fl
     assert could_be(advice_report(advice=given)) == pytest.approx(expected)
 
 
+def test_the_rate_that_could_be_has_no_digits_that_sums_of_floats_leave() -> None:
+    now, to = 0.907317, 0.223681
+    assert now + (to - now) != to
+    report = advice_report(
+        now={**advice_report()["now"], "hit_rate": now},
+        by_policy={"LRU": now, "LFU": to},
+        advice=[advice("eviction_policy", "LFU")],
+    )
+    assert could_be(report) == to
+
+
 def test_too_little_traffic_is_no_figure() -> None:
     report = advice_report(enough=False, advice=[], known_stale_hits=0.5)
     assert could_be(report) is None

@@ -328,6 +328,19 @@ def test_a_write_whose_key_is_forgotten_at_once_still_has_its_name(sampled: Samp
     assert (report["cached_key_writes"], report["written_prefixes"]) == (2, ["session:"])
 
 
+def test_a_forget_of_an_entry_that_has_ended_ends_those_that_a_longer_ttl_would_have_kept(
+    make: Callable[..., Sampled],
+) -> None:
+    sampled = make(max_cache_kb=1024, entry_ttl_ms=1)
+    (key,) = sampled.fill(1)
+    end_ns = time.monotonic_ns() + 2_000_000
+    wait_until(lambda: time.monotonic_ns() > end_ns, "the entry has ended")
+    assert not sampled.entries.forget(key, 5)
+    assert sampled.entries.lookup(key, STRING, 0) is None
+    rates = {each["entry_ttl_ms"]: each["hit_rate"] for each in sampled.report()["by_ttl"]}
+    assert rates[0] == 0.0, "forgotten, at whatever TTL"
+
+
 @pytest.mark.parametrize(
     ("end", "expected"),
     [

@@ -38,6 +38,21 @@ def test_size(rates: tuple[float, ...], expected: int | None) -> None:
     assert (advice["to"] if advice else None) == expected
 
 
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [
+        ((0.5, 0.7, 0.8, 0.896, 0.9, 0.9), "a larger bound would bring less than half a point more"),
+        ((0.5, 0.6, 0.8, 0.85, 0.9, 0.99), "a larger bound would bring more, at most 99.0 %"),
+        ((0.8, 0.8, 0.8, 0.8, 0.8, 0.8), "the hit rate would stay at 80.0 %: the rest"),
+        ((0.798, 0.8, 0.8, 0.8, 0.8, 0.8), "the hit rate would be 79.8 % instead of 80.0 %: the rest"),
+    ],
+)
+def test_a_size_comes_with_what_it_would_change(rates: tuple[float, ...], said: str) -> None:
+    advice = size_advice(NOW, sizes(*rates))
+    assert advice is not None
+    assert said in advice["why"]
+
+
 def test_stale_reads_call_for_a_shorter_ttl() -> None:
     points = ttls((6_000, 0.7, 0.004), (30_000, 0.78, 0.02), (60_000, 0.8, 0.04), (0, 0.85, 0.3))
     advice = ttl_advice(NOW, points)
@@ -59,6 +74,8 @@ def test_a_share_that_is_hardly_known_is_no_reason() -> None:
     points = ttls((6_000, 0.7, 0.004), (60_000, 0.8, 0.04))
     assert ttl_advice(NOW, points, doubt=0.06) is None
     assert ttl_advice(NOW, points, doubt=0.01) is not None
+    # No refresh has brought another value, but there were few: 1.7 points, give or take 1.5.
+    assert ttl_advice(NOW, ttls((30_000, 0.78, 0.004), (60_000, 0.8, 0.017)), doubt=0.015) is None
 
 
 def test_no_ttl_at_all_may_be_the_best() -> None:
@@ -75,6 +92,11 @@ def test_policy_needs_a_point() -> None:
 
 
 def test_little_traffic_is_said() -> None:
-    assert "advice needs 2,000" in str(shortfall({"sampled_lookups": 12, "expected_error": 0.0}))
-    assert "error to expect" in str(shortfall({"sampled_lookups": 5_000, "expected_error": 0.05}))
-    assert shortfall({"sampled_lookups": 5_000, "expected_error": 0.02}) is None
+    def said(lookups: int, error: float, lost: int = 0) -> str:
+        return str(shortfall({"sampled_lookups": lookups, "expected_error": error, "lost_events": lost}))
+
+    assert "advice needs 2,000" in said(12, 0.0)
+    few = "the error to expect is 5.0 points; advice needs 3.0 points or less"
+    assert said(5_000, 0.05) == said(5_000, 0.05, lost=100) == f"{few}, and so more traffic"
+    assert said(9_500, 0.05, lost=500) == f"{few}: 500 samples were lost, 5.0 % of all"
+    assert said(5_000, 0.02, lost=50) == "None"

@@ -146,7 +146,7 @@ def test_advice_is_told_in_points_and_changes() -> None:
     seen["advice"] = digest_of(report, STEP)
     (told,) = json.loads(Summary().render(snapshot([seen]), WELL, []))["caches"]
     advised = told["advice"]
-    assert advised["now"] == {"max_cache_kb": 65_536, "ttl_ms": 60_000}
+    assert advised["now"] == {"max_cache_kb": 65_536, "ttl_ms": 60_000, "hit_rate": 0.91}
     assert (advised["enough"], advised["could_be"], advised["seconds"]) == (True, 0.94, 1_800)
     assert advised["sizes"][0] == [16_384, 0.712]
     assert advised["sizes"][-1] == [None, 0.95]
