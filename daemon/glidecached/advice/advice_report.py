@@ -70,7 +70,8 @@ def advice_report(
 def expected_error(estimates: SampleEstimates, lost: int) -> float:
     """Return the error to expect of a hit rate: the largest standard error of the sizes.
 
-    It has three parts: which keys are sampled, that only a share of the time is, and what was lost.
+    It has four parts: which keys are sampled, that only a share of the time is, what was lost, and what was a hit of an
+    entry that is older than the sample, which other settings may not have kept.
     """
     if not estimates.sampled_lookups:
         return 1.0
@@ -79,7 +80,8 @@ def expected_error(estimates: SampleEstimates, lost: int) -> float:
     away = 1 - estimates.time_share
     # Lookups of a window depend on each other: so they count as a quarter of their number.
     time = math.sqrt(away * max(rate * (1 - rate), 0.01) / (estimates.sampled_lookups / 4))
-    return round(math.hypot(keys, time) + lost / (lost + estimates.sampled_lookups), _DIGITS)
+    unknown = (lost + estimates.assumed_hits) / (lost + estimates.sampled_lookups)
+    return round(min(math.hypot(keys, time) + unknown, 1.0), _DIGITS)
 
 
 def expected_stale_error(estimates: SampleEstimates) -> float | None:

@@ -43,6 +43,7 @@ cdef class KeySample:
     cdef double retired_count
     cdef double retired_bytes
     cdef readonly double known_stale_hits
+    cdef readonly double assumed_hits  # of keys that the pool had before the sample knew them: all simulations hit
     cdef readonly double refreshes
     cdef readonly double changed_refreshes
     cdef double charge_sum

@@ -112,7 +112,7 @@ cdef class KeySample:
         for index in range(MOST_SIMULATIONS):
             self.retired_by_pool[index] = self.retired_age_means[index] = 0
         self.retired_lookups = self.retired_misses = self.retired_count = self.retired_bytes = 0
-        self.known_stale_hits = 0
+        self.known_stale_hits = self.assumed_hits = 0
         self.exact_lookups = self.exact_misses = self.seconds = 0
         self.all_lookups = self.all_misses = self.all_seconds = 0
         self.began_ns = -1
@@ -215,6 +215,7 @@ cdef class KeySample:
             if self.charges[key] == 0 and self.charge_count > 0:
                 self.charges[key] = <uint32_t>(self.charge_sum / self.charge_count)
             if first:
+                self.assumed_hits += 1
                 # The pool had it before the sample began, and so would have had the simulated ones.
                 for index in range(self.pool_count):
                     self.simulate_store(key, &self.pools[index], self.now_ns - self.age_of(at.hash))
@@ -459,6 +460,7 @@ cdef class KeySample:
         self.retired_count *= kept
         self.retired_bytes *= kept
         self.known_stale_hits *= kept
+        self.assumed_hits *= kept
         self.refreshes *= kept
         self.changed_refreshes *= kept
         for index in range(self.pool_count):

@@ -16,13 +16,12 @@ cdef class PoolSampling(SampleSources):
     cdef Py_ssize_t fed
     cdef Py_ssize_t put_count  # events of `left` that are merged already
     # Windows
-    cdef readonly bint open
     cdef int64_t closed_ns
     cdef double tokens
     cdef int64_t refilled_ns
     cdef uint64_t lost_before
     # Surveys
-    cdef uint32_t turns_to_survey
+    cdef int64_t next_survey_ns
     cdef uint64_t surveyed_before
     cdef readonly bint ended
 
@@ -38,7 +37,7 @@ cdef class PoolSampling(SampleSources):
     cdef int stored(self, bytes key, uint32_t kind, object value, int64_t life_ns, int64_t now_ns) except -1
     cdef void change(self, uint32_t what, uint64_t hash, int64_t now_ns) noexcept
     cdef int forgetting(self) except -1
-    cdef void forgot(self, bytes key, int64_t now_ns) noexcept
+    cdef void forgot(self, bytes key, bint removed, int64_t now_ns) noexcept
     cdef int written(self, bytes key) except -1
     cdef int begin(self) except -1
     cdef int merge(self, int64_t now_ns) except -1

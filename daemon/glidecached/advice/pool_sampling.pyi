@@ -7,7 +7,7 @@ from glidecache_shared.pool.store import PoolStore
 from glidecached.advice.key_sample import KeySample
 
 class PoolSampling:
-    """What is sampled of one pool. For the loop's thread; `turn` must be called four times a second.
+    """What is sampled of one pool. For the loop's thread; `turn` must be called after `wait_ms`.
 
     The events of the workers' ring and the daemon's own are fed in the order of their times. At most 5,000 lookups a
     second are: with more, windows of time are sampled, each of 10,000 lookups, and in between no lookup is.
@@ -44,6 +44,10 @@ class PoolSampling:
     def turn(self, until_ns: int) -> bool:
         """Take what workers have left, and feed what has happened, until that time. Return whether some is left."""
 
+    @property
+    def wait_ms(self) -> float:
+        """The time until the next turn, in ms: 250, or less where samples or events would be lost until then."""
+
     def looked_up(self, key: bytes, kind: int, hit: bool, now_ns: int) -> None:
         """Note a lookup of the daemon's own. For compiled code, as all down to `written`."""
 
@@ -53,7 +57,7 @@ class PoolSampling:
     def stored(self, key: bytes, kind: int, value: Any, life_ns: int, now_ns: int) -> None: ...
     def begin(self) -> None: ...
     def forgetting(self) -> None: ...
-    def forgot(self, key: bytes, now_ns: int) -> None: ...
+    def forgot(self, key: bytes, removed: bool, now_ns: int) -> None: ...
     def forget_below(self, prefix: bytes, above: int, count: int) -> tuple[int, int]: ...
     def written(self, key: bytes) -> int: ...
     ended: bool

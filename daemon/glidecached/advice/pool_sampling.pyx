@@ -29,7 +29,7 @@ from glidecached.advice.sample_event cimport (
     SAMPLE_FLUSH, SAMPLE_FORGET, SAMPLE_KNOWN, SAMPLE_LOOKUP_HIT, SAMPLE_LOOKUP_MISS, SAMPLE_PAUSE, SAMPLE_RESUME,
     SAMPLE_STORE, SAMPLE_WRITE, sample_event,
 )
-from glidecached.advice.sample_sources cimport SampleSources
+from glidecached.advice.sample_sources cimport MOST_OWN_LOOKUPS, SampleSources
 from glidecached.advice.written_prefixes cimport WrittenPrefixes
 
 import logging
@@ -42,14 +42,16 @@ cdef enum:
     # A window has so many lookups, and so many a second fill it.
     WINDOW_LOOKUPS = 10_000
     LOOKUPS_A_SECOND = 5_000
-    # The daemon's own events between two turns: from so many on the window ends, and from so many on they are dropped.
-    MOST_OWN_LOOKUPS = 2_048
+    # The daemon's own events between two turns: from so many on they are dropped.
     MOST_OWN = 4_096
-    # A survey has at most so many hits; of so many turns, the first is one.
+    # A survey has so many hits.
     SURVEY_HITS = 1_024
-    SURVEY_TURNS = 8
     # Events fed between two looks at the clock.
     FED_AT_ONCE = 32
+
+
+# The time from one survey to the next.
+cdef int64_t SURVEY_INTERVAL_NS = 2_000_000_000
 
 
 cdef class PoolSampling(SampleSources):
@@ -76,7 +78,9 @@ cdef class PoolSampling(SampleSources):
         self.tokens = WINDOW_LOOKUPS
         self.lost_before = -<int64_t>self.store.ring.lost
         self.not_kept = self.invalid = self.arrived = self.late = self.surveyed = self.surveyed_before = 0
-        self.survey_until = self.turns_to_survey = 0
+        self.survey_until = 0
+        self.survey_left = SURVEY_HITS
+        self.next_survey_ns = now_ns + SURVEY_INTERVAL_NS
         self.rebase(now_ns)
         self.rebase_all(now_ns)
         self.publish()
@@ -159,10 +163,9 @@ cdef class PoolSampling(SampleSources):
         self.changes_below = threshold
         self.lookups_below = threshold if self.open and self.closed_ns == INT64_MAX else 0
         # A small ring keeps more than half of its room.
-        cdef uint64_t survey = min(<uint32_t>SURVEY_HITS, self.store.ring.capacity() // 3)
         self.survey_until = self.store.ring.publish(
             self.lookups_below, <uint64_t>max(self.tokens, 0.0),
-            survey if self.turns_to_survey == 0 else 0)
+            min(self.survey_left, self.store.ring.capacity() // 3))
 
     # ---- what the daemon sees
 
@@ -246,10 +249,10 @@ cdef class PoolSampling(SampleSources):
             self.fail(error)
         return 0
 
-    cdef void forgot(self, bytes key, int64_t now_ns) noexcept:
-        """Note that an entry was removed by its key."""
+    cdef void forgot(self, bytes key, bint removed, int64_t now_ns) noexcept:
+        """Note that an application has forgotten a key; where nothing was removed, simulated pools may have an entry."""
         cdef uint64_t hash = self.whole_hash(key)
-        if self.heeds(<uint32_t>hash):
+        if self.heeds(<uint32_t>hash) and (removed or self.sample.find(hash) != SAMPLE_NONE):
             self.change(SAMPLE_FORGET, hash, now_ns)
 
     cdef tuple forget_below(self, bytes prefix, uint32_t above, uint32_t count):
@@ -449,7 +452,9 @@ cdef class PoolSampling(SampleSources):
                     self.refilled_ns = now_ns
                     return False
                 self.merge(now_ns)
-                self.turns_to_survey = (self.turns_to_survey or SURVEY_TURNS) - 1
+                if now_ns >= self.next_survey_ns:
+                    self.next_survey_ns = now_ns + SURVEY_INTERVAL_NS
+                    self.survey_left = SURVEY_HITS
             more = self.feed(until_ns)
             self.publish()
             return bool(more)

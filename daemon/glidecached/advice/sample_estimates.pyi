@@ -21,6 +21,8 @@ class SampleEstimates:
     lookups: float
     """Of the whole pool, while it was sampled."""
     sampled_lookups: float
+    assumed_hits: float
+    """Of these, the first hits on entries that are older than the sample."""
     sampled_keys: int
     sample_rate: float
     seconds: float

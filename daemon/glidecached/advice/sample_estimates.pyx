@@ -27,7 +27,7 @@ cdef class SampleEstimates:
 
     cdef KeySample sample
     cdef readonly list points, hit_rates, errors, stale_reads, stale_errors
-    cdef readonly double full_bytes, lookups, sampled_lookups, sample_rate, seconds, time_share
+    cdef readonly double full_bytes, lookups, sampled_lookups, assumed_hits, sample_rate, seconds, time_share
     cdef readonly uint32_t sampled_keys
     cdef readonly object changed_refreshes, known_stale_hits
 
@@ -45,6 +45,7 @@ cdef class SampleEstimates:
             self.sampled_lookups += sample.keys[key].lookups
             sampled_misses += sample.keys[key].misses if sample.keys[key].flags & KEY_IN_USE else 0
         self.sample = sample
+        self.assumed_hits = sample.assumed_hits
         self.full_bytes = (sample.pools[UNBOUNDED].used_bytes + sample.retired_bytes) / share
         self.changed_refreshes = sample.changed_refreshes / sample.refreshes if sample.refreshes > 0 else None
         hits = self.sampled_lookups - sampled_misses

@@ -1,5 +1,5 @@
 # What a pool's sample is made from: see sample_sources.pyx.
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from glidecache_shared.pool.store cimport PoolStore
 from glidecached.advice.event_list cimport EventList
@@ -7,7 +7,13 @@ from glidecached.advice.key_sample cimport KeySample
 from glidecached.advice.written_prefixes cimport WrittenPrefixes
 
 
+cdef enum:
+    # The daemon's own lookups between two turns: from so many on the window ends.
+    MOST_OWN_LOOKUPS = 2_048
+
+
 cdef class SampleSources:
+    cdef readonly bint open
     cdef PoolStore store
     cdef readonly KeySample sample
     cdef WrittenPrefixes prefixes
@@ -26,8 +32,13 @@ cdef class SampleSources:
     cdef readonly uint64_t invalid
     cdef readonly uint64_t arrived
     cdef readonly uint64_t late
-    # The position in the ring that ends the present survey, and the hits on keys that are not sampled in all surveys.
+    # The present lookups, hits and misses a second.
+    cdef double hits_a_second
+    cdef double misses_a_second
+    # The position in the ring that ends the present survey, and what is left of it; and the hits on keys that are not
+    # sampled, in all surveys.
     cdef uint64_t survey_until
+    cdef uint32_t survey_left
     cdef readonly uint64_t surveyed
 
     cdef int rebase(self, int64_t now_ns) except -1

@@ -28,6 +28,8 @@ cdef enum:
     MOST_NAMED = 512
 
 
+cdef double LONGEST_WAIT_MS = 250, SHORTEST_WAIT_MS = 5
+
 # What a ring has left is copied here first: one daemon, one thread.
 cdef gpool_sample taken[GPOOL_MOST_SAMPLES + MOST_EMPTY]
 
@@ -74,6 +76,7 @@ cdef class SampleSources:
                 self.count_write(key)
             elif taken[index].position < self.survey_until:
                 self.sample.survey(taken[index].hash)
+                self.survey_left -= self.survey_left > 0
                 if not is_sampled:
                     self.surveyed += 1
                     continue
@@ -95,6 +98,15 @@ cdef class SampleSources:
             event.kind = 0 if what == GPOOL_SAMPLE_WRITE else what
             self.arrived += 1
         return 0
+
+    @property
+    def wait_ms(self):
+        # So that the ring, and the list of the daemon's own events, are half full by then.
+        cdef double share = self.sample.threshold / 4294967296.0
+        cdef double left = max(self.hits_a_second * share, 1.0) if self.open else 1.0
+        cdef double own = max(self.misses_a_second * share, 1.0)
+        cdef double room = self.store.ring.capacity() * 0.75 if self.store.header != NULL else MOST_OWN_LOOKUPS
+        return max(min(LONGEST_WAIT_MS, 500 * room / left, 500 * MOST_OWN_LOOKUPS / own), SHORTEST_WAIT_MS)
 
     # ---- exact totals
 
@@ -136,8 +148,13 @@ cdef class SampleSources:
         """Add all lookups since the last time, between windows too."""
         cdef uint64_t hits = self.all_hits, misses = self.all_misses
         cdef int64_t since_ns = self.all_ns
+        cdef double seconds
         self.rebase_all(now_ns)
         more_hits = self.all_hits - hits if self.all_hits > hits else 0
         more_misses = self.all_misses - misses if self.all_misses > misses else 0
-        self.sample.count_all(more_hits + more_misses, more_misses, max(now_ns - since_ns, <int64_t>0) * 1e-9)
+        seconds = max(now_ns - since_ns, <int64_t>0) * 1e-9
+        if seconds > 1e-3:
+            self.hits_a_second = more_hits / seconds
+            self.misses_a_second = more_misses / seconds
+        self.sample.count_all(more_hits + more_misses, more_misses, seconds)
         return 0

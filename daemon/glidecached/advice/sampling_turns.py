@@ -1,4 +1,4 @@
-"""The turns of all pools' sampling: what workers have left is taken four times a second."""
+"""The turns of all pools' sampling: what workers have left is taken four times a second, or more often where it is much."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ _SLICE_NS = 1_000_000
 
 
 class SamplingTurns:
-    """The timer behind all `PoolSampling`. For the loop's thread; `pools` are iterated over at each time."""
+    """The timers behind all `PoolSampling`. For the loop's thread; `pools` are iterated over at each time."""
 
     def __init__(self, loop: Loop, pools: Iterable[Pool]) -> None:
         self._loop = loop
         self._pools = pools
         self._waiting: list[PoolSampling] = []
+        self._busy: list[PoolSampling] = []
+        """Those that cannot wait until all have their turn."""
+        self._comes_early = False
 
     def start(self) -> None:
         """Begin to take turns, until the loop ends."""
@@ -31,13 +34,16 @@ class SamplingTurns:
 
     def _begin(self) -> None:
         self._loop.call_later(INTERVAL_MS, self._begin)
+        self._add([pool.sampling for pool in self._pools if pool.sampling is not None])
+
+    def _come_early(self) -> None:
+        busy, self._busy, self._comes_early = self._busy, [], False
+        self._add(busy)
+
+    def _add(self, more: list[PoolSampling]) -> None:
         idle = not self._waiting
         waiting = set(map(id, self._waiting))
-        self._waiting += [
-            pool.sampling
-            for pool in self._pools
-            if pool.sampling is not None and id(pool.sampling) not in waiting
-        ]
+        self._waiting += [sampling for sampling in more if id(sampling) not in waiting]
         if idle and self._waiting:
             self._turn()
 
@@ -48,7 +54,12 @@ class SamplingTurns:
             sampling = self._waiting.pop()
             if sampling.turn(until_ns):
                 self._waiting.append(sampling)
+            elif sampling.wait_ms < INTERVAL_MS:
+                self._busy.append(sampling)
             if time.monotonic_ns() >= until_ns:
                 break
         if self._waiting:
             self._loop.defer(self._turn)
+        elif self._busy and not self._comes_early:
+            self._comes_early = True
+            self._loop.call_later(min(sampling.wait_ms for sampling in self._busy), self._come_early)

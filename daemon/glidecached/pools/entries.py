@@ -120,7 +120,7 @@ class PoolEntries:
             return False
         if sampling is not None:
             # Also where nothing was removed: with a longer TTL, or more room, there would have been an entry.
-            sampling.forgot(key, now_ns)
+            sampling.forgot(key, removed, now_ns)
         return removed
 
     def forget_below(self, prefix: bytes, above: uint32_t, count: uint32_t) -> tuple[int, int]:
