@@ -55,7 +55,8 @@ def run_sampled(trace: Trace, max_bytes: int, policy: str, hash_seed: int = 0) -
     opened = filled = surveyed = trace.times[0]
     to_survey: list[int] = []
     survey_left = SURVEY_HITS
-    lookups = misses = 0
+    lookups = misses = counted = counted_misses = 0
+    counted_ns = trace.times[0]
     seconds = 0.0
     for number, (now, key) in enumerate(zip(trace.times, trace.keys, strict=True)):
         hash = hashes.get(key)
@@ -90,6 +91,11 @@ def run_sampled(trace: Trace, max_bytes: int, policy: str, hash_seed: int = 0) -
             is_open = True
             opened = now
             events.append((RESUME, 0, now))
+        sample.count(lookups, misses, 0.0)
+        missed = real.result.lookups - real.result.hits
+        sample.count_all(real.result.lookups - counted, missed - counted_misses, (now - counted_ns) / NS)
+        lookups = misses = 0
+        counted, counted_misses, counted_ns = real.result.lookups, missed, now
         sample.feed_events(events)
         events.clear()
         sample.survey_hits(to_survey)
@@ -102,9 +108,9 @@ def run_sampled(trace: Trace, max_bytes: int, policy: str, hash_seed: int = 0) -
     sample.feed_events(events)
     end = trace.times[-1]
     sample.count(lookups, misses, seconds + is_open * (end - opened) / NS)
-    counted = real.result
-    sample.count_all(counted.lookups, counted.lookups - counted.hits, (end - trace.times[0]) / NS)
-    return SampledRun(sample, counted)
+    missed = real.result.lookups - real.result.hits
+    sample.count_all(real.result.lookups - counted, missed - counted_misses, (end - counted_ns) / NS)
+    return SampledRun(sample, real.result)
 
 
 def replayed(trace: Trace, max_bytes: int | None, ttl_ns: int, policy: str) -> ReplayResult:

@@ -27,6 +27,7 @@ from glidecached.advice.sample_event cimport (
 from glidecached.advice.sampled_key cimport (
     KEY_IN_USE, KEY_KNOWN_STALE, KEY_SEEN, SampledKey, hear_forget, hear_store, hear_write, threshold_of,
 )
+from glidecached.advice.window_sums cimport window_begin, window_end, window_scale, window_sums
 
 from glidecached.advice.advice_report import advice_report
 from glidecached.advice.simulated_points import simulated_points
@@ -112,7 +113,8 @@ cdef class KeySample:
         for index in range(MOST_SIMULATIONS):
             self.retired_by_pool[index] = self.retired_age_means[index] = 0
         self.retired_lookups = self.retired_misses = self.retired_count = self.retired_bytes = 0
-        self.known_stale_hits = self.assumed_hits = 0
+        self.known_stale_hits = self.assumed_hits = self.first_lookups = self.first_seen = 0
+        memset(&self.windows, 0, sizeof(window_sums))
         self.exact_lookups = self.exact_misses = self.seconds = 0
         self.all_lookups = self.all_misses = self.all_seconds = 0
         self.began_ns = -1
@@ -156,6 +158,7 @@ cdef class KeySample:
         if event.what == SAMPLE_PAUSE:
             if self.paused_ns < 0:
                 self.paused_ns = event.time_ns
+                window_end(&self.windows, self.pools, self.pool_count, self.known_lookups(), self.known_all())
                 self.end_window()
             return
         if event.what == SAMPLE_RESUME:
@@ -165,6 +168,7 @@ cdef class KeySample:
                 self.paused_ns = -1
                 self.window_began_ns = event.time_ns - self.away_ns
                 self.window_lookups = 0
+                window_begin(&self.windows, self.pools, self.pool_count, self.known_lookups(), self.known_all())
             return
         # Between windows only changes are heard of, and the clock stands still.
         self.now_ns = (event.time_ns if self.paused_ns < 0 else self.paused_ns) - self.away_ns
@@ -193,6 +197,8 @@ cdef class KeySample:
         if event.what == SAMPLE_LOOKUP_HIT or event.what == SAMPLE_LOOKUP_MISS:
             self.looked_up(key, event.what == SAMPLE_LOOKUP_HIT, first)
         elif event.what == SAMPLE_STORE:
+            # Between windows a new key's first lookup is known by its store.
+            self.first_seen += first and self.paused_ns >= 0
             self.stored(key, event)
         elif event.what == SAMPLE_KNOWN:
             self.known(key, event)
@@ -221,6 +227,8 @@ cdef class KeySample:
                     self.simulate_store(key, &self.pools[index], self.now_ns - self.age_of(at.hash))
         else:
             at.misses += 1
+            self.first_lookups += first
+            self.first_seen += first
             at.flags &= ~KEY_KNOWN_STALE
         reuse_lookup(
             &self.reuse, key, self.charges[key], self.now_ns, self.threshold / <double>ALL_KEYS,
@@ -459,6 +467,9 @@ cdef class KeySample:
         self.retired_misses *= kept
         self.retired_count *= kept
         self.retired_bytes *= kept
+        window_scale(&self.windows, self.pools, self.pool_count, kept)
+        self.first_lookups *= kept
+        self.first_seen *= kept
         self.known_stale_hits *= kept
         self.assumed_hits *= kept
         self.refreshes *= kept

@@ -61,6 +61,7 @@ typedef struct {
     mini_list *lists;
     const uint32_t *charges; /* by key: the sample's own */
     uint32_t *misses;        /* by key */
+    double missed;           /* by all keys */
     float *ages;             /* by key, in s, added; NULL: of no interest */
 } mini_pool;
 
@@ -267,6 +268,7 @@ static inline bool mini_lookup(mini_pool *pool, uint32_t key, int64_t now_ns, in
     mini_entry *entry = &pool->entries[key];
     if (!mini_is_live(pool, key, now_ns)) {
         pool->misses[key]++;
+        pool->missed++;
         if (entry->state != MINI_ABSENT)
             mini_remove(pool, key);
         return false;
