@@ -83,7 +83,7 @@ cdef class KeySample:
     cdef uint16_t *chain_of(self, uint64_t hash) noexcept nogil
     cdef void make_room(self) noexcept nogil
     cdef uint32_t retire(self) noexcept nogil
-    cdef void end_window(self) noexcept nogil
+    cdef void sample_fewer(self) noexcept nogil
     cdef bint is_of_no_use(self, uint32_t key) noexcept nogil
     cdef void lower_threshold(self, uint32_t most) noexcept nogil
     cdef void leave(self, uint32_t key) noexcept nogil

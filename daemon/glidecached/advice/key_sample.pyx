@@ -27,7 +27,7 @@ from glidecached.advice.sample_event cimport (
 from glidecached.advice.sampled_key cimport (
     KEY_IN_USE, KEY_KNOWN_STALE, KEY_SEEN, SampledKey, hear_forget, hear_store, hear_write, threshold_of,
 )
-from glidecached.advice.window_sums cimport window_begin, window_end, window_scale, window_sums
+from glidecached.advice.window_sums cimport window_begin, window_between, window_end, window_scale, windows_start
 
 from glidecached.advice.advice_report import advice_report
 from glidecached.advice.simulated_points import simulated_points
@@ -41,6 +41,8 @@ cdef enum:
     # With more keys than these, all of the time is looked at for fewer keys rather than some of it for all.
     ENOUGH_KEYS = 4096
     LOOKUPS_A_SECOND = 5000
+    # That is looked at after each of so many.
+    MEASURED_LOOKUPS = 2500
 
 cdef uint64_t ALL_KEYS = <uint64_t>1 << 32
 # The TTL of simulated pools without one. It is a time, so that entries have ages.
@@ -114,7 +116,7 @@ cdef class KeySample:
             self.retired_by_pool[index] = self.retired_age_means[index] = 0
         self.retired_lookups = self.retired_misses = self.retired_count = self.retired_bytes = 0
         self.known_stale_hits = self.assumed_hits = self.first_lookups = self.first_seen = 0
-        memset(&self.windows, 0, sizeof(window_sums))
+        windows_start(&self.windows, self.pools, self.pool_count)
         self.exact_lookups = self.exact_misses = self.seconds = 0
         self.all_lookups = self.all_misses = self.all_seconds = 0
         self.began_ns = -1
@@ -159,7 +161,7 @@ cdef class KeySample:
             if self.paused_ns < 0:
                 self.paused_ns = event.time_ns
                 window_end(&self.windows, self.pools, self.pool_count, self.known_lookups(), self.known_all())
-                self.end_window()
+                self.sample_fewer()
             return
         if event.what == SAMPLE_RESUME:
             if self.paused_ns >= 0:
@@ -215,6 +217,8 @@ cdef class KeySample:
         cdef uint32_t index
         at.lookups += 1
         self.window_lookups += 1
+        if self.window_lookups == MEASURED_LOOKUPS:
+            self.sample_fewer()
         if hit:
             if at.flags & KEY_KNOWN_STALE:
                 self.known_stale_hits += 1
@@ -244,7 +248,12 @@ cdef class KeySample:
     cdef void stored(self, uint32_t key, const sample_event *event) noexcept nogil:
         cdef SampledKey *at = &self.keys[key]
         cdef uint32_t index
+        cdef int64_t after_ns = event.time_ns - at.stored_ns
         cdef int changed = hear_store(at, event)
+        if changed >= 0 and self.paused_ns >= 0:
+            window_between(
+                &self.windows, self.pools, self.pool_count, key, after_ns,
+                min(self.pools[0].ttl_ns, at.life_ns) if self.server_ttl and at.life_ns > 0 else self.pools[0].ttl_ns)
         if changed >= 0:
             self.refreshes += 1
             self.changed_refreshes += changed
@@ -413,13 +422,15 @@ cdef class KeySample:
         self.room = room
         return True
 
-    cdef void end_window(self) noexcept nogil:
-        """Sample fewer keys, so that windows need not end, as long as these are enough."""
+    cdef void sample_fewer(self) noexcept nogil:
+        """Sample fewer keys if they are looked up too often, so that windows need not end, as long as these are enough."""
         cdef double seconds = (self.now_ns - self.window_began_ns) * 1e-9
         cdef double allowed = self.key_count * LOOKUPS_A_SECOND * seconds / max(<double>self.window_lookups, 1)
         cdef uint32_t wanted = <uint32_t>max(<double>ENOUGH_KEYS, allowed * 0.9)
         if wanted < self.key_count:
             self.lower_threshold(wanted)
+        self.window_began_ns = self.now_ns
+        self.window_lookups = 0
 
     cdef uint32_t retire(self) noexcept nogil:
         """Leave keys out that no simulation has an entry of, as far as it matters. Return their number."""

@@ -62,6 +62,7 @@ typedef struct {
     const uint32_t *charges; /* by key: the sample's own */
     uint32_t *misses;        /* by key */
     double missed;           /* by all keys */
+    bool evicts;             /* has evicted */
     float *ages;             /* by key, in s, added; NULL: of no interest */
 } mini_pool;
 
@@ -298,6 +299,7 @@ static inline void mini_store(mini_pool *pool, uint32_t key, int64_t ends_ns, bo
             if (over <= 0 || over < 0.5 * (1 - pool->share) * pool->charges[victim])
                 break;
             mini_remove(pool, victim);
+            pool->evicts = true;
         }
     }
     entry->ends_ns = ends_ns;

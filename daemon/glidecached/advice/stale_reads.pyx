@@ -119,7 +119,7 @@ cdef class StaleReads:
                 own = <double>sample.keys[key].lookups - sample.pools[index].misses[key]
                 if own <= 0:
                     continue
-                age = sample.pools[index].ages[key] / own
+                age = real_age(sample, index, sample.pools[index].ages[key] / own)
                 if place != HOT_NONE:
                     share = self.share_of_hot(weights, index, place, age, reads.spread)
                 else:
@@ -204,11 +204,22 @@ cdef double hot_age(KeySample sample, uint32_t index, uint32_t place, double *hi
     It is never evicted. It is stored again with its first lookup after its end.
     """
     cdef double life = sample.pools[index].ttl_ns * 1e-9, all_time = max(sample.seconds, 1e-3)
+    cdef double real_time = max(sample.all_seconds, all_time)
     if sample.server_ttl and sample.hot.findings[place].key.life_ns > 0:
         life = min(life, sample.hot.findings[place].key.life_ns * 1e-9)
-    life = min(life, all_time)
-    hits[0] /= 1 + all_time / max(hits[0] * life, 1e-9)
-    return life / 2
+    # Hits are those of the windows, ages are of all the time.
+    hits[0] /= 1 + all_time / max(hits[0] * min(life, real_time), 1e-9)
+    return min(life, real_time) / 2
+
+
+cdef double real_age(KeySample sample, uint32_t index, double age) noexcept:
+    """Return a mean age by the real clock, of one by the simulations', which stands still between windows.
+
+    An entry that is evicted has its age. One that lives as long as it may, or as there have been windows, is older.
+    """
+    cdef double ttl = sample.pools[index].ttl_ns * 1e-9
+    cdef double within = min(ttl, sample.seconds), real = min(ttl, sample.all_seconds)
+    return age * real / within if 0 < within < real and age > LEAST_OF_AGE * within / 2 else age
 
 
 cdef double age_spread(KeySample sample, uint32_t index) noexcept:
