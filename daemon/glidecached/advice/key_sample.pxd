@@ -6,11 +6,10 @@ from glidecached.advice.mini_pool cimport mini_pool
 from glidecached.advice.reuse_curves cimport reuse_curves
 from glidecached.advice.sample_event cimport sample_event
 from glidecached.advice.sampled_key cimport SampledKey
-from glidecached.advice.window_sums cimport window_sums
 
 
 cdef enum:
-    MOST_SIMULATIONS = 24  # WINDOW_POOLS too
+    MOST_SIMULATIONS = 24
 
 
 cdef class KeySample:
@@ -35,7 +34,6 @@ cdef class KeySample:
     cdef int64_t now_ns
     cdef int64_t began_ns  # -1: not yet
     cdef int64_t window_began_ns
-    cdef window_sums windows
     cdef uint64_t window_lookups
     # Keys that were left out to make room for others: what they had counted.
     cdef double retired_lookups
@@ -57,18 +55,6 @@ cdef class KeySample:
     cdef readonly double all_lookups
     cdef readonly double all_misses
     cdef readonly double all_seconds
-
-    # Lookups of keys that were not known before, which miss in every pool: in windows; and at any time.
-    cdef double first_lookups
-    cdef double first_seen
-
-    cdef inline double known_lookups(self) noexcept nogil:
-        """Return the exact number of the other lookups in windows."""
-        return self.exact_lookups - self.first_lookups * 4294967296.0 / self.threshold
-
-    cdef inline double known_all(self) noexcept nogil:
-        """Return the exact number of the other lookups at any time."""
-        return self.all_lookups - self.first_seen * 4294967296.0 / self.threshold
 
     cdef void feed(self, const sample_event *events, Py_ssize_t count) noexcept nogil
     cdef void take(self, const sample_event *event) noexcept nogil

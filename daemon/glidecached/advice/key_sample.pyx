@@ -27,7 +27,6 @@ from glidecached.advice.sample_event cimport (
 from glidecached.advice.sampled_key cimport (
     KEY_IN_USE, KEY_KNOWN_STALE, KEY_SEEN, SampledKey, hear_forget, hear_store, hear_write, threshold_of,
 )
-from glidecached.advice.window_sums cimport window_begin, window_between, window_end, window_scale, windows_start
 
 from glidecached.advice.advice_report import advice_report
 from glidecached.advice.simulated_points import simulated_points
@@ -115,8 +114,7 @@ cdef class KeySample:
         for index in range(MOST_SIMULATIONS):
             self.retired_by_pool[index] = self.retired_age_means[index] = 0
         self.retired_lookups = self.retired_misses = self.retired_count = self.retired_bytes = 0
-        self.known_stale_hits = self.assumed_hits = self.first_lookups = self.first_seen = 0
-        windows_start(&self.windows, self.pools, self.pool_count)
+        self.known_stale_hits = self.assumed_hits = 0
         self.exact_lookups = self.exact_misses = self.seconds = 0
         self.all_lookups = self.all_misses = self.all_seconds = 0
         self.began_ns = -1
@@ -160,7 +158,6 @@ cdef class KeySample:
         if event.what == SAMPLE_PAUSE:
             if self.paused_ns < 0:
                 self.paused_ns = event.time_ns
-                window_end(&self.windows, self.pools, self.pool_count, self.known_lookups(), self.known_all())
                 self.sample_fewer()
             return
         if event.what == SAMPLE_RESUME:
@@ -170,7 +167,6 @@ cdef class KeySample:
                 self.paused_ns = -1
                 self.window_began_ns = event.time_ns - self.away_ns
                 self.window_lookups = 0
-                window_begin(&self.windows, self.pools, self.pool_count, self.known_lookups(), self.known_all())
             return
         # Between windows only changes are heard of, and the clock stands still.
         self.now_ns = (event.time_ns if self.paused_ns < 0 else self.paused_ns) - self.away_ns
@@ -199,8 +195,6 @@ cdef class KeySample:
         if event.what == SAMPLE_LOOKUP_HIT or event.what == SAMPLE_LOOKUP_MISS:
             self.looked_up(key, event.what == SAMPLE_LOOKUP_HIT, first)
         elif event.what == SAMPLE_STORE:
-            # Between windows a new key's first lookup is known by its store.
-            self.first_seen += first and self.paused_ns >= 0
             self.stored(key, event)
         elif event.what == SAMPLE_KNOWN:
             self.known(key, event)
@@ -231,8 +225,6 @@ cdef class KeySample:
                     self.simulate_store(key, &self.pools[index], self.now_ns - self.age_of(at.hash))
         else:
             at.misses += 1
-            self.first_lookups += first
-            self.first_seen += first
             at.flags &= ~KEY_KNOWN_STALE
         reuse_lookup(
             &self.reuse, key, self.charges[key], self.now_ns, self.threshold / <double>ALL_KEYS,
@@ -248,12 +240,7 @@ cdef class KeySample:
     cdef void stored(self, uint32_t key, const sample_event *event) noexcept nogil:
         cdef SampledKey *at = &self.keys[key]
         cdef uint32_t index
-        cdef int64_t after_ns = event.time_ns - at.stored_ns
         cdef int changed = hear_store(at, event)
-        if changed >= 0 and self.paused_ns >= 0:
-            window_between(
-                &self.windows, self.pools, self.pool_count, key, after_ns,
-                min(self.pools[0].ttl_ns, at.life_ns) if self.server_ttl and at.life_ns > 0 else self.pools[0].ttl_ns)
         if changed >= 0:
             self.refreshes += 1
             self.changed_refreshes += changed
@@ -478,9 +465,6 @@ cdef class KeySample:
         self.retired_misses *= kept
         self.retired_count *= kept
         self.retired_bytes *= kept
-        window_scale(&self.windows, self.pools, self.pool_count, kept)
-        self.first_lookups *= kept
-        self.first_seen *= kept
         self.known_stale_hits *= kept
         self.assumed_hits *= kept
         self.refreshes *= kept

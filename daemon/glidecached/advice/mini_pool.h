@@ -61,8 +61,6 @@ typedef struct {
     mini_list *lists;
     const uint32_t *charges; /* by key: the sample's own */
     uint32_t *misses;        /* by key */
-    double missed;           /* by all keys */
-    bool evicts;             /* has evicted */
     float *ages;             /* by key, in s, added; NULL: of no interest */
 } mini_pool;
 
@@ -269,7 +267,6 @@ static inline bool mini_lookup(mini_pool *pool, uint32_t key, int64_t now_ns, in
     mini_entry *entry = &pool->entries[key];
     if (!mini_is_live(pool, key, now_ns)) {
         pool->misses[key]++;
-        pool->missed++;
         if (entry->state != MINI_ABSENT)
             mini_remove(pool, key);
         return false;
@@ -299,7 +296,6 @@ static inline void mini_store(mini_pool *pool, uint32_t key, int64_t ends_ns, bo
             if (over <= 0 || over < 0.5 * (1 - pool->share) * pool->charges[victim])
                 break;
             mini_remove(pool, victim);
-            pool->evicts = true;
         }
     }
     entry->ends_ns = ends_ns;

@@ -28,7 +28,6 @@ cdef extern from "mini_pool.h" nogil:
         mini_entry *entries
         const uint32_t *charges
         uint32_t *misses
-        double missed
         float *ages
 
     bint sample_grow(void *array, size_t size, uint32_t before, uint32_t room)

@@ -13,7 +13,6 @@ from glidecached.advice.key_sample cimport MOST_SIMULATIONS, KeySample
 from glidecached.advice.reuse_curves cimport reuse_until
 from glidecached.advice.sampled_key cimport KEY_IN_USE
 from glidecached.advice.stale_reads cimport StaleReads
-from glidecached.advice.window_sums cimport window_total
 
 from glidecached.advice.simulated_points import UNBOUNDED_POINT
 
@@ -104,13 +103,7 @@ cdef class SampleEstimates:
             # Each key is sampled by its own chance; those that have retired vary as the others do.
             residual = squares[index] - 2 * slope * products[index] + slope * slope * squares[0]
             residual *= (count + sample.retired_count) / max(count, 1)
-            misses = (misses - missed) / looked_up
-            if sample.all_lookups > sample.exact_lookups > 0:
-                # Of all the time, what windows speak for instead of what they have.
-                misses += (window_total(
-                    &sample.windows, sample.pools, index, sample.known_lookups(), sample.known_all()
-                ) / sample.all_lookups - (other - own) / sample.exact_lookups) / share
-            self.hit_rates.append(1 - min(max(miss_rate + misses, 0), 1))
+            self.hit_rates.append(1 - min(max(miss_rate + (misses - missed) / looked_up, 0), 1))
             self.errors.append(sqrt(max(residual, 0) * (1 - share)) / share / looked_up)
 
 
