@@ -133,8 +133,9 @@ cdef class KeySample:
         for key in range(self.room):
             self.keys[key].lookups = self.keys[key].misses = self.keys[key].pending = 0
         for index in range(MOST_SIMULATIONS):
-            self.retired_by_pool[index] = self.retired_age_means[index] = 0
+            self.retired_by_pool[index] = self.retired_age_means[index] = self.won[index] = 0
         self.retired_lookups = self.retired_misses = self.retired_count = self.retired_bytes = 0
+        self.new_misses = self.new_misses_between = 0
         self.known_stale_hits = 0
         self.exact_lookups = self.exact_misses = self.seconds = 0
         self.all_lookups = self.all_misses = self.all_seconds = 0
@@ -214,6 +215,7 @@ cdef class KeySample:
         if event.what == SAMPLE_LOOKUP_HIT or event.what == SAMPLE_LOOKUP_MISS:
             self.looked_up(key, event.what == SAMPLE_LOOKUP_HIT, first)
         elif event.what == SAMPLE_STORE:
+            self.new_misses_between += first and self.paused_ns >= 0
             self.stored(key, event)
         elif event.what == SAMPLE_KNOWN:
             self.known(key, event)
@@ -242,11 +244,13 @@ cdef class KeySample:
         else:
             at.misses += 1
             at.flags &= ~KEY_KNOWN_STALE
+            self.new_misses += first
         reuse_lookup(
             &self.reuse, key, self.charges[key], self.now_ns, self.threshold / <double>ALL_KEYS,
             self.pools[0].bound_bytes, self.pools[0].ttl_ns)
         for index in range(self.pool_count):
             if mini_lookup(&self.pools[index], key, self.now_ns, at.life_ns):
+                self.won[index] += not hit
                 continue
             if hit:
                 self.simulate_store(key, &self.pools[index], self.now_ns)
@@ -471,12 +475,15 @@ cdef class KeySample:
         self.retired_misses *= kept
         self.retired_count *= kept
         self.retired_bytes *= kept
+        self.new_misses *= kept
+        self.new_misses_between *= kept
         self.known_stale_hits *= kept
         self.refreshes *= kept
         self.changed_refreshes *= kept
         for index in range(self.pool_count):
             self.retired_by_pool[index] *= kept
             self.retired_age_means[index] *= kept
+            self.won[index] *= kept
             self.pools[index].age_squares *= kept
             mini_scale(&self.pools[index], self.threshold / <double>ALL_KEYS)
 

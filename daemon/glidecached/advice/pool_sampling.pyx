@@ -294,7 +294,7 @@ cdef class PoolSampling(SampleSources):
     cdef int merge(self, int64_t now_ns) except -1:
         """Put all events since the last time into the order of time; end the window, or begin the next."""
         cdef Py_ssize_t index
-        cdef int64_t ends_ns = self.closed_ns
+        cdef int64_t ends_ns = self.closed_ns, used_up_ns
         cdef const sample_event *event
         cdef EventList before
         cdef bint used_up
@@ -305,13 +305,14 @@ cdef class PoolSampling(SampleSources):
         if self.left.count != 0:
             qsort(self.left.events, self.left.count, sizeof(sample_event), earlier_first)
         used_up = self.open and self.store.ring.has_memory and self.store.ring.is_used_up()
-        if used_up and ends_ns == INT64_MAX:
+        if used_up:
             # The last hit that was left ends the window: later ones may have found the ring used up.
-            ends_ns = self.last_ns
+            used_up_ns = self.last_ns
             for index in range(self.left.count - 1, -1, -1):
                 if self.left.events[index].what == SAMPLE_LOOKUP_HIT:
-                    ends_ns = self.left.events[index].time_ns
+                    used_up_ns = self.left.events[index].time_ns
                     break
+            ends_ns = min(ends_ns, used_up_ns)
         self.interleave()
         for index in range(2, self.left.count):
             event = &self.left.events[index]

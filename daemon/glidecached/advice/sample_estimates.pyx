@@ -95,7 +95,7 @@ cdef class SampleEstimates:
         cdef double sums[MOST_SIMULATIONS]
         cdef double squares[MOST_SIMULATIONS]
         cdef double products[MOST_SIMULATIONS]
-        cdef double own, other, slope, misses, residual
+        cdef double own, other, slope, misses, change, residual
         cdef uint32_t key, index, count = 0
         for index in range(sample.pool_count):
             sums[index] = squares[index] = products[index] = 0
@@ -120,7 +120,11 @@ cdef class SampleEstimates:
             # Each key is sampled by its own chance; those that have retired vary as the others do.
             residual = squares[index] - 2 * slope * products[index] + slope * slope * squares[0]
             residual *= (count + sample.retired_count) / max(count, 1)
-            self.hit_rates.append(1 - min(max(miss_rate + (misses - missed) / looked_up, 0), 1))
+            change = misses - missed
+            if self.lookups > looked_up:
+                change += change_between(sample, index, change, looked_up, missed, miss_rate * self.lookups)
+                change *= looked_up / self.lookups
+            self.hit_rates.append(1 - min(max(miss_rate + change / looked_up, 0), 1))
             self.errors.append(sqrt(max(residual, 0) * (1 - share)) / share / looked_up)
 
     cdef void _staleness(self, KeySample sample, double looked_up):
@@ -203,6 +207,23 @@ cdef class SampleEstimates:
         all_hits = hits + others
         error += max(MODEL_ERROR * stale, LEAST_ERROR * all_hits / rate) ** 2
         return rate * stale / all_hits, rate * sqrt(error) / all_hits
+
+
+cdef double change_between(
+    KeySample sample, uint32_t index, double change, double looked_up, double missed, double all_missed
+) noexcept:
+    """Return how many more misses than the real pool a simulation had between windows, as it had `change` in windows.
+
+    It misses some of the real pool's hits, and hits some of its misses: both as often as in windows, but for the misses
+    of new keys, of which there are more at some times, as in the beginning. These no pool would have hit.
+    """
+    cdef double share = sample.threshold / 4294967296.0
+    cdef double won = max(sample.won[index] - sample.won[0], 0) / share
+    cdef double hits = looked_up - missed, misses = missed - sample.new_misses / share
+    cdef double misses_between = all_missed - missed
+    cdef double hits_between = sample.all_lookups - looked_up - misses_between
+    misses_between -= sample.new_misses_between / share
+    return (change + won) * max(hits_between, 0) / max(hits, 1) - won * max(misses_between, 0) / max(misses, 1)
 
 
 cdef double time_share(KeySample sample) noexcept:
