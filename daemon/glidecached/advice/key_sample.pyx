@@ -279,7 +279,7 @@ cdef class KeySample:
         for index in range(self.pool_count):
             if not mini_is_present(&self.pools[index], key) and (at.pending >> index & 1 or (
                 # Between windows a miss is only known by its store. What needs nothing else's room would be there.
-                self.paused_ns >= 0 and mini_has_room(&self.pools[index], key)
+                self.paused_ns >= 0 and (self.pools[index].is_lfu or mini_has_room(&self.pools[index], key))
             )):
                 self.simulate_store(key, &self.pools[index], self.now_ns)
         at.pending = 0
