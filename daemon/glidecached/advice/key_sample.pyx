@@ -32,14 +32,7 @@ from glidecached.advice.mini_pool cimport (
     sample_grow,
 )
 from glidecached.advice.reuse_curves cimport (
-    reuse_begin,
-    reuse_close,
-    reuse_curves,
-    reuse_forget,
-    reuse_grow,
-    reuse_lookup,
-    reuse_memory,
-    reuse_scale,
+    reuse_begin, reuse_close, reuse_curves, reuse_forget, reuse_grow, reuse_lookup, reuse_memory, reuse_scale,
 )
 from glidecached.advice.sample_event cimport (
     SAMPLE_FLUSH,

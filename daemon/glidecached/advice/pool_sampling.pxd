@@ -19,6 +19,8 @@ cdef class PoolSampling(SampleSources):
     cdef readonly bint open
     cdef int64_t closed_ns
     cdef double tokens
+    cdef double wanted  # tokens with which the next window begins
+    cdef readonly bint busy
     cdef int64_t refilled_ns
     cdef uint64_t lost_before
     cdef readonly bint ended

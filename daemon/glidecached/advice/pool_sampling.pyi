@@ -7,10 +7,13 @@ from glidecache_shared.pool.store import PoolStore
 from glidecached.advice.key_sample import KeySample
 
 class PoolSampling:
-    """What is sampled of one pool. For the loop's thread; `turn` must be called four times a second.
+    """What is sampled of one pool. For the loop's thread.
+
+    `turn` must be called four times a second, and more often while it is `busy`.
 
     The events of the workers' ring and the daemon's own are fed in the order of their times. At most 5,000 lookups a
-    second are: with more, windows of time are sampled, each of 10,000 lookups, and in between no lookup is.
+    second are: with more, windows of time are sampled, each of 10,000 lookups (of fewer in the beginning), and in
+    between no lookup is.
 
     `max_bytes`, `ttl_ns`, `policy` and `server_ttl` are the pool's, as for `KeySample`.
     """
@@ -18,6 +21,8 @@ class PoolSampling:
     sample: KeySample
     open: bool
     """Whether a window is open."""
+    busy: bool
+    """Whether a quarter of a second is too long until the next turn: so much happens that lists and ring fill up."""
     not_kept: int
     """Events that the daemon had no room for."""
     invalid: int

@@ -50,6 +50,11 @@ cdef enum:
     # A window has so many lookups, and so many a second fill it.
     WINDOW_LOOKUPS = 10_000
     LOOKUPS_A_SECOND = 5_000
+    # The second window has so many, and each after it twice as many: in the beginning pauses are short, because much is
+    # new then.
+    SECOND_WINDOW = 1_250
+    # Events a second that make it busy.
+    BUSY = 1_000
     # The daemon's own events between two turns: from so many on the window ends, and from so many on they are dropped.
     MOST_OWN_LOOKUPS = 2_048
     MOST_OWN = 4_096
@@ -79,6 +84,7 @@ cdef class PoolSampling(SampleSources):
         self.open = True
         self.closed_ns = INT64_MAX
         self.tokens = WINDOW_LOOKUPS
+        self.wanted = SECOND_WINDOW
         self.lost_before = -<int64_t>self.store.ring.lost
         self.not_kept = self.invalid = self.arrived = self.late = 0
         self.rebase(now_ns)
@@ -136,6 +142,7 @@ cdef class PoolSampling(SampleSources):
     def stop(self):
         if not self.ended:
             self.ended = True
+            self.busy = False
             self.lookups_below = self.changes_below = 0
             if self.store.header != NULL:
                 self.store.ring.stop()
@@ -299,6 +306,7 @@ cdef class PoolSampling(SampleSources):
         cdef EventList before
         cdef bint used_up
         self.gather(now_ns)
+        self.busy = self.left.count + self.own.count > (now_ns - self.refilled_ns) * 1e-9 * BUSY
         self.tokens = min(
             <double>WINDOW_LOOKUPS, self.tokens + (now_ns - self.refilled_ns) * 1e-9 * LOOKUPS_A_SECOND)
         self.refilled_ns = now_ns
@@ -330,11 +338,13 @@ cdef class PoolSampling(SampleSources):
             self.end_window(ends_ns, now_ns)
         elif self.open:
             self.count_window(now_ns, now_ns)
-        elif self.tokens >= WINDOW_LOOKUPS:
+        elif self.tokens >= self.wanted:
+            self.wanted = min(2 * self.wanted, <double>WINDOW_LOOKUPS)
             self.open = True
             self.closed_ns = INT64_MAX
             self.mark(SAMPLE_RESUME, now_ns)
             self.rebase(now_ns)
+        self.busy |= not self.open
         self.count_all(now_ns)
         # The list that is left is the one that had been fed.
         before = self.merged
@@ -446,6 +456,7 @@ cdef class PoolSampling(SampleSources):
                     and not self.store.ring.has_news()
                 ):
                     self.refilled_ns = now_ns
+                    self.busy = False
                     return False
                 self.merge(now_ns)
             more = self.feed(until_ns)

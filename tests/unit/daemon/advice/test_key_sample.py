@@ -96,6 +96,25 @@ def test_a_sample_of_the_keys_predicts_within_the_bars(name: str, policy: str) -
     assert report["now"]["hit_rate"] == pytest.approx(run.real.hit_rate, abs=1e-6)
 
 
+def test_keys_that_are_new_between_windows_are_missed_by_every_pool() -> None:
+    """A loop that is longer than the bound, and then, while no lookup is looked at, as many keys that are new."""
+    sample = KeySample(16 * KB, 0, "LRU")
+    rounds, looped = 10, 200
+    events = [lookup(number, 1 + turn, hit=False) for turn in range(rounds) for number in range(looped)]
+    new = [lookup(number, 20, hit=False)[1:] for number in range(looped, looped + rounds * looped)]
+    sample.feed_events([event for each in events for event in each])
+    sample.feed_events([(PAUSE, 0, 15 * NS), *(event for each in new for event in each)])
+    total = rounds * looped
+    sample.count(total, total, 15)
+    sample.count_all(2 * total, 2 * total, 20)
+    report = sample.report()
+    assert report["now"]["hit_rate"] == 0
+    assert report["by_size"][-1] == {
+        "max_cache_kb": None,
+        "hit_rate": pytest.approx((total - looped) / (2 * total), abs=0.001),
+    }
+
+
 def test_sample_is_bounded_in_keys_and_memory() -> None:
     sample = KeySample(1 << 20, 60 * NS, "LFU")
     last = sample.threshold

@@ -7,6 +7,7 @@ import os
 import random
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.protocol import HASH, SET, STRING
 from glidecached.advice.pool_report import reason_without, report_of, sampling_of
+from glidecached.advice.sampling_turns import BUSY_INTERVAL_MS, INTERVAL_MS, SamplingTurns
 from glidecached.pools.metadata import PoolKey, PoolSettings
 from glidecached.pools.pool import FROM_THE_TOP
 from support.sample_ring import ALL_KEYS, HIT, WRITE, RingFile
@@ -184,6 +186,46 @@ def test_the_sample_ends_with_the_window_and_begins_with_the_next(make: Callable
     report = sampled.report()
     assert 0 < report["sampled_time"] < 1
     assert sampled.sampling.lost == 0
+
+
+def test_a_window_ends_where_the_ring_was_used_up_also_if_the_daemons_list_is_full_later(
+    make: Callable[..., Sampled],
+) -> None:
+    """From there on hits are missing: misses alone would look like a worse cache than it is."""
+    sampled = make(max_cache_kb=1024)
+    keys = sampled.fill(20)
+    for _ in range(sampled.ring().published.until):
+        reread(sampled, keys)
+    for number in range(3_000):
+        sampled.entries.lookup(b"another:%d" % number, STRING, 0)
+    sampled.turn()
+    report = sampled.report()
+    assert report["sampled_time"] < 1
+    assert report["sampled_keys"] == len(keys), "no later miss is in the sample"
+
+
+def test_a_pool_is_busy_while_much_happens_and_between_windows(make: Callable[..., Sampled]) -> None:
+    sampled = make(max_cache_kb=1024)
+    assert not sampled.sampling.busy
+    keys = sampled.fill(20)
+    for _ in range(sampled.ring().published.until):
+        reread(sampled, keys)
+    sampled.turn()
+    assert sampled.sampling.busy
+    wait_until(lambda: sampled.turn() or sampled.sampling.open, "the next window is open")
+    until = sampled.ring().published.until - sampled.ring().next
+    assert until < 3_000, "it is short: keys may be new"
+    wait_until(lambda: sampled.turn() or not sampled.sampling.busy, "nothing happens")
+
+
+def test_turns_are_more_frequent_while_a_pool_is_busy(sampled: Sampled) -> None:
+    waits: list[float] = []
+    loop: Any = SimpleNamespace(call_later=lambda ms, _: waits.append(ms), defer=lambda _: None)
+    busy = [SimpleNamespace(busy=each, turn=lambda _: False) for each in (False, True)]
+    for sampling in busy:
+        turns = SamplingTurns(loop, [sampled.pool, SimpleNamespace(sampling=sampling)])  # type: ignore[list-item]
+        turns._begin()  # what the timer calls
+    assert waits == [INTERVAL_MS, BUSY_INTERVAL_MS]
 
 
 def test_a_sample_that_was_taken_and_never_written_is_lost_and_no_other(sampled: Sampled) -> None:
