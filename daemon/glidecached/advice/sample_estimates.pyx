@@ -46,13 +46,13 @@ cdef class SampleEstimates:
 
     cdef KeySample sample
     cdef readonly list points, hit_rates, errors, stale_reads, stale_errors
-    cdef readonly double full_bytes, lookups, sampled_lookups, sample_rate, seconds, time_share
+    cdef readonly double full_bytes, bytes_error, window_change, lookups, sampled_lookups, sample_rate, seconds, time_share
     cdef readonly uint32_t sampled_keys
     cdef readonly object changed_refreshes, known_stale_hits
 
     def __init__(self, KeySample sample not None):
         cdef double share = sample.threshold / 4294967296.0
-        cdef double sampled_misses = sample.retired_misses
+        cdef double sampled_misses = sample.retired_misses, charged = 0, squares = 0
         cdef uint32_t key
         self.points = sample.points
         self.sampled_keys = sample.key_count
@@ -61,9 +61,13 @@ cdef class SampleEstimates:
         self.time_share = time_share(sample)
         self.sampled_lookups = sample.retired_lookups
         for key in range(sample.room):
+            if sample.charges[key] <= sample.pools[0].bound_bytes:
+                charged += sample.charges[key]
+                squares += <double>sample.charges[key] * sample.charges[key]
             self.sampled_lookups += sample.keys[key].lookups
             sampled_misses += sample.keys[key].misses if sample.keys[key].flags & KEY_IN_USE else 0
         self.sample = sample
+        self.bytes_error = sqrt((1 - share) * squares) / charged if charged > 0 else 0
         self.full_bytes = (sample.pools[UNBOUNDED].used_bytes + sample.retired_bytes) / share
         self.changed_refreshes = sample.changed_refreshes / sample.refreshes if sample.refreshes > 0 else None
         hits = self.sampled_lookups - sampled_misses
@@ -75,6 +79,7 @@ cdef class SampleEstimates:
         self.lookups = sample.all_lookups if sample.all_lookups > 0 else looked_up
         if looked_up > 0:
             miss_rate = sample.all_misses / sample.all_lookups if sample.all_lookups > 0 else missed / looked_up
+            self.window_change = abs(miss_rate - missed / looked_up)
             self._rates(sample, share, looked_up, missed, miss_rate)
         else:
             self.hit_rates = [None] * len(self.points)
@@ -86,6 +91,14 @@ cdef class SampleEstimates:
 
     def reused_within_ns(self, ttl_ns):
         return reuse_until(self.sample.reuse.by_time, ttl_ns)
+
+    def popularity(self):
+        cdef KeySample sample = self.sample
+        cdef uint32_t key
+        return [
+            (sample.keys[key].lookups, sample.charges[key] / self.sample_rate)
+            for key in range(sample.room) if sample.keys[key].flags & KEY_IN_USE and sample.keys[key].lookups > 1
+        ]
 
     cdef void _rates(self, KeySample sample, double share, double looked_up, double missed, double miss_rate):
         """Fill in hit rates and their errors, from the numbers of lookups and misses while it was sampled.

@@ -96,6 +96,41 @@ def test_a_sample_of_the_keys_predicts_within_the_bars(name: str, policy: str) -
     assert report["now"]["hit_rate"] == pytest.approx(run.real.hit_rate, abs=1e-6)
 
 
+def test_small_lfu_pools_below_the_simulated_ones_hit_the_most_popular_keys() -> None:
+    """What an LRU pool of that size would hit is far less."""
+    trace = make_trace(replace(SMALL, ttl_s=0, one_hit=0, skew=1.1, lookups=40_000), 4)
+    bound = bound_of(trace)
+    size = bound // KB // 20
+    (point,) = run_sampled(trace, bound, "LFU").sample.report([size])["by_size"]
+    assert point["hit_rate"] == pytest.approx(replayed(trace, size * KB, 0, "LFU").hit_rate, abs=0.03)
+
+
+@pytest.mark.parametrize("policy", ["LRU", "LFU"])
+def test_few_large_values_make_the_error_to_expect_larger(policy: str) -> None:
+    """Whether they are sampled decides how much room the others have."""
+    load = replace(SMALL, keys=20_000, spread=0.3, lookups=30_000, one_hit=0)
+    expected = []
+    for spread in (0.3, 2.5):
+        trace = make_trace(replace(load, spread=spread), 6)
+        report = run_sampled(trace, bound_of(trace), policy).sample.report()
+        assert report["sample_rate"] < 1
+        expected.append(report["expected_error"])
+    assert expected[1] > 1.5 * expected[0]
+
+
+def test_traffic_that_changes_between_windows_makes_the_error_to_expect_larger() -> None:
+    expected = []
+    for misses_between in (500, 5_000):
+        sample = KeySample(1 << 20, 0, "LRU")
+        for number in range(1_000):
+            sample.feed_events(lookup(number, 1, hit=False) + lookup(number, 2, hit=True) * 9)
+        sample.count(10_000, 1_000, 2)
+        sample.count_all(15_000, 1_000 + misses_between, 3)
+        expected.append(sample.report()["expected_error"])
+    assert expected[0] < 0.02
+    assert expected[1] > 0.1
+
+
 def test_keys_that_are_new_between_windows_are_missed_by_every_pool() -> None:
     """A loop that is longer than the bound, and then, while no lookup is looked at, as many keys that are new."""
     sample = KeySample(16 * KB, 0, "LRU")
