@@ -24,7 +24,7 @@ class PoolSampling:
     busy: bool
     """Whether a quarter of a second is too long until the next turn: so much happens that lists and ring fill up."""
     not_kept: int
-    """Events that the daemon had no room for."""
+    """Events in windows that the daemon had no room for."""
     invalid: int
     """Samples that cannot be true: of the future, or of nothing that happens."""
 
