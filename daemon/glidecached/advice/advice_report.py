@@ -71,8 +71,8 @@ def advice_report(
 def expected_error(estimates: SampleEstimates, lost: int) -> float:
     """Return the error to expect of a hit rate: the largest standard error of the sizes.
 
-    It has four parts: which keys are sampled, how many bytes these have, that only a share of the time is sampled, and
-    what was lost.
+    It has five parts: which keys are sampled, how many bytes these have, that only a share of the time is sampled, how
+    far the simulation of today's settings is from the real pool, and what was lost.
     """
     if not estimates.sampled_lookups:
         return 1.0
@@ -85,7 +85,9 @@ def expected_error(estimates: SampleEstimates, lost: int) -> float:
     time = math.hypot(time, estimates.window_change)
     # Twice: an entry leaves as a whole, and where few have most bytes, the others leave at the wrong times too.
     size = 2 * estimates.bytes_error * _steepest(estimates)
-    return round(math.hypot(keys, size, time) + lost / (lost + estimates.sampled_lookups), _DIGITS)
+    return round(
+        math.hypot(keys, size, time, estimates.own_error) + lost / (lost + estimates.sampled_lookups), _DIGITS
+    )
 
 
 def _steepest(estimates: SampleEstimates) -> float:

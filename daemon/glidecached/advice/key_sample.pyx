@@ -18,18 +18,8 @@ from glidecached.advice.mini_pool cimport (
     mini_clear,
     mini_close,
     mini_grow,
-    mini_has_room,
-    mini_is_live,
-    mini_is_present,
-    mini_lookup,
-    mini_memory,
-    mini_open,
-    mini_order,
-    mini_pool,
-    mini_remove,
-    mini_scale,
-    mini_store,
-    sample_grow,
+    mini_is_live, mini_is_present, mini_lookup, mini_may_store_between, mini_memory, mini_open, mini_order, mini_pool,
+    mini_remove, mini_scale, mini_store, sample_grow,
 )
 from glidecached.advice.reuse_curves cimport (
     reuse_begin, reuse_close, reuse_curves, reuse_forget, reuse_grow, reuse_lookup, reuse_memory, reuse_scale,
@@ -173,6 +163,8 @@ cdef class KeySample:
         if event.what == SAMPLE_PAUSE:
             if self.paused_ns < 0:
                 self.paused_ns = event.time_ns
+                for index in range(self.pool_count):
+                    self.pools[index].between_bytes = 0
                 self.end_window()
             return
         if event.what == SAMPLE_RESUME:
@@ -271,8 +263,8 @@ cdef class KeySample:
         at.life_ns = max(at.life_ns, event.life_ns)
         for index in range(self.pool_count):
             if not mini_is_present(&self.pools[index], key) and (at.pending >> index & 1 or (
-                # Between windows a miss is only known by its store. What needs nothing else's room would be there.
-                self.paused_ns >= 0 and (self.pools[index].is_lfu or mini_has_room(&self.pools[index], key))
+                # Between windows a miss is only known by its store.
+                self.paused_ns >= 0 and mini_may_store_between(&self.pools[index], key, at.lookups == 0)
             )):
                 self.simulate_store(key, &self.pools[index], self.now_ns)
         at.pending = 0

@@ -20,6 +20,8 @@ class SampleEstimates:
     """What all entries would be charged in a pool without a bound."""
     bytes_error: float
     """The standard error of the sampled keys' bytes, as a share of these: large where few values have most of them."""
+    own_error: float
+    """The difference of the shares of sampled lookups that the real pool and its own simulation miss."""
     window_change: float
     """The difference of the real pool's miss rates in windows and over all the time."""
     lookups: float

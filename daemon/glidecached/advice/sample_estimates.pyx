@@ -46,7 +46,7 @@ cdef class SampleEstimates:
 
     cdef KeySample sample
     cdef readonly list points, hit_rates, errors, stale_reads, stale_errors
-    cdef readonly double full_bytes, bytes_error, window_change, lookups, sampled_lookups, sample_rate, seconds, time_share
+    cdef readonly double full_bytes, bytes_error, window_change, own_error, lookups, sampled_lookups, sample_rate, seconds, time_share
     cdef readonly uint32_t sampled_keys
     cdef readonly object changed_refreshes, known_stale_hits
 
@@ -80,6 +80,7 @@ cdef class SampleEstimates:
         if looked_up > 0:
             miss_rate = sample.all_misses / sample.all_lookups if sample.all_lookups > 0 else missed / looked_up
             self.window_change = abs(miss_rate - missed / looked_up)
+            self.own_error = abs(own_misses(sample) - sampled_misses) / max(self.sampled_lookups, 1)
             self._rates(sample, share, looked_up, missed, miss_rate)
         else:
             self.hit_rates = [None] * len(self.points)
@@ -220,6 +221,15 @@ cdef class SampleEstimates:
         all_hits = hits + others
         error += max(MODEL_ERROR * stale, LEAST_ERROR * all_hits / rate) ** 2
         return rate * stale / all_hits, rate * sqrt(error) / all_hits
+
+
+cdef double own_misses(KeySample sample) noexcept:
+    """Return what the simulation of the real pool's own settings has missed."""
+    cdef double misses = sample.retired_by_pool[0]
+    cdef uint32_t key
+    for key in range(sample.room):
+        misses += sample.pools[0].misses[key]
+    return misses
 
 
 cdef double change_between(

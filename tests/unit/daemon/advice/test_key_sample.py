@@ -131,6 +131,31 @@ def test_traffic_that_changes_between_windows_makes_the_error_to_expect_larger()
     assert expected[1] > 0.1
 
 
+@pytest.mark.parametrize("policy", ["LRU", "LFU"])
+def test_what_is_new_between_windows_is_in_a_full_pool_afterwards(policy: str) -> None:
+    sample = KeySample(64 * KB, 0, policy)
+    full, new, hot = 400, 40, 50  # the pool has room for fewer than 300
+    for number in range(full):
+        sample.feed_events(lookup(number, 1, hit=False))
+    events = [lookup(number, 3, hit=False)[1] for number in range(full, full + new)]
+    sample.feed_events([(PAUSE, 0, 2 * NS), *events, (RESUME, 0, 4 * NS)])
+    for number in [*range(full, full + new), *range(full - hot, full)]:
+        sample.feed_events(lookup(number, 5, hit=True))
+    sample.count(full + new + hot, full, 3)
+    sample.count_all(full + new + hot, full, 3)
+    assert sample.report()["expected_error"] == pytest.approx(0, abs=1e-6)
+
+
+def test_a_simulation_of_todays_settings_that_is_wrong_makes_the_error_to_expect_larger() -> None:
+    """A loop that the real pool never hits, of which the sample sees pieces that look like hits."""
+    sample = KeySample(64 * KB, 0, "LRU")
+    for _ in range(20):
+        for number in range(200):
+            sample.feed_events(lookup(number, 1, hit=False))
+    sample.count(4_000, 4_000, 3)
+    assert sample.report()["expected_error"] > 0.5
+
+
 def test_keys_that_are_new_between_windows_are_missed_by_every_pool() -> None:
     """A loop that is longer than the bound, and then, while no lookup is looked at, as many keys that are new."""
     sample = KeySample(16 * KB, 0, "LRU")
