@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LOOKUPS_A_SECOND = 5_000
 MOST_TOKENS = 10_000
+SECOND_WINDOW = 1_250
+"""Tokens with which the second window begins; with each after it twice as many are wanted, up to the most."""
 TURN_LOOKUPS = 200
 """Lookups between two feedings, after which the threshold is published."""
 SURVEY_HITS = 1_024
@@ -51,7 +53,7 @@ def run_sampled(trace: Trace, max_bytes: int, policy: str, hash_seed: int = 0) -
     sample = KeySample(max_bytes, ttl_ns, policy, server_ttl=life is not None)
     events: list[tuple[Any, ...]] = []
     hashes: dict[int, int] = {}
-    threshold, tokens, is_open = sample.threshold, float(MOST_TOKENS), True
+    threshold, tokens, wanted, is_open = sample.threshold, float(MOST_TOKENS), SECOND_WINDOW, True
     opened = filled = surveyed = trace.times[0]
     to_survey: list[int] = []
     survey_left = SURVEY_HITS
@@ -87,8 +89,9 @@ def run_sampled(trace: Trace, max_bytes: int, policy: str, hash_seed: int = 0) -
             is_open = False
             seconds += (now - opened) / NS
             events.append((PAUSE, 0, now))
-        elif not is_open and tokens >= MOST_TOKENS:
+        elif not is_open and tokens >= wanted:
             is_open = True
+            wanted = min(2 * wanted, MOST_TOKENS)
             opened = now
             events.append((RESUME, 0, now))
         sample.count(lookups, misses, 0.0)

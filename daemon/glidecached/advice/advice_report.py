@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
-from glidecached.advice.hit_curve import HitCurve
+from glidecached.advice.hit_curve import HitCurve, PopularKeys
 from glidecached.advice.recommendations import recommendations, shortfall
 from glidecached.advice.simulated_points import (
     BYTES_PER_KB,
@@ -70,8 +71,9 @@ def advice_report(
 def expected_error(estimates: SampleEstimates, lost: int) -> float:
     """Return the error to expect of a hit rate: the largest standard error of the sizes.
 
-    It has four parts: which keys are sampled, that only a share of the time is, what was lost, and what was a hit of an
-    entry that is older than the sample, which other settings may not have kept.
+    It has six parts: which keys are sampled, how many bytes these have, that only a share of the time is sampled, how far
+    the simulation of today's settings is from the real pool, what was lost, and what was a hit of an entry that is older
+    than the sample, which other settings may not have kept.
     """
     if not estimates.sampled_lookups:
         return 1.0
@@ -80,8 +82,25 @@ def expected_error(estimates: SampleEstimates, lost: int) -> float:
     away = 1 - estimates.time_share
     # Lookups of a window depend on each other: so they count as a quarter of their number.
     time = math.sqrt(away * max(rate * (1 - rate), 0.01) / (estimates.sampled_lookups / 4))
+    # Traffic that is another between windows than in them is known by half only.
+    time = math.hypot(time, estimates.window_change)
+    # Twice: an entry leaves as a whole, and where few have most bytes, the others leave at the wrong times too.
+    size = 2 * estimates.bytes_error * _steepest(estimates)
     unknown = (lost + estimates.assumed_hits) / (lost + estimates.sampled_lookups)
-    return round(min(math.hypot(keys, time) + unknown, 1.0), _DIGITS)
+    return round(min(math.hypot(keys, size, time, estimates.own_error) + unknown, 1.0), _DIGITS)
+
+
+def _steepest(estimates: SampleEstimates) -> float:
+    """Return how much a hit rate rises with the bound, at most: as if for a bound that is e times as large."""
+    rates = _known_rates(estimates)
+    bounded = sorted((size, rate) for size, rate in rates.items() if size < math.inf and rate is not None)
+    return max(
+        (
+            (above - below) / math.log(larger / smaller)
+            for (smaller, below), (larger, above) in itertools.pairwise(bounded)
+        ),
+        default=0.0,
+    )
 
 
 def expected_stale_error(estimates: SampleEstimates) -> float | None:
@@ -92,11 +111,7 @@ def expected_stale_error(estimates: SampleEstimates) -> float | None:
 
 def _by_size(estimates: SampleEstimates, sizes_kb: Sequence[int] | None) -> list[dict[str, Any]]:
     today = estimates.points[0]
-    rates = {
-        point.max_bytes or math.inf: rate
-        for point, rate in zip(estimates.points, estimates.hit_rates, strict=True)
-        if point.policy == today.policy and point.ttl_ns == today.ttl_ns
-    }
+    rates = _known_rates(estimates)
     if sizes_kb is None:
         shown = sorted({scaled_bound(today.max_bytes, factor) for factor in SHOWN_SIZE_FACTORS})
         return [
@@ -111,8 +126,29 @@ def _by_size(estimates: SampleEstimates, sizes_kb: Sequence[int] | None) -> list
     unbounded = rates.pop(math.inf)
     rates = {size: rate for size, rate in rates.items() if size < estimates.full_bytes}
     rates[max([estimates.full_bytes, *rates])] = unbounded
-    curve = HitCurve(rates, estimates.reused_within_bytes)
-    return [{"max_cache_kb": size, "hit_rate": _rounded(curve.at(size * BYTES_PER_KB))} for size in sizes_kb]
+    curve = below = HitCurve(rates, estimates.reused_within_bytes)
+    smallest = min(rates)
+    if today.policy == "LFU" and min(sizes_kb, default=smallest) * BYTES_PER_KB < smallest:
+        below = HitCurve(rates, PopularKeys(estimates.popularity(), estimates.sample_rate).hits)
+    return [
+        {
+            "max_cache_kb": size,
+            "hit_rate": _rounded(
+                (curve if size * BYTES_PER_KB >= smallest else below).at(size * BYTES_PER_KB)
+            ),
+        }
+        for size in sizes_kb
+    ]
+
+
+def _known_rates(estimates: SampleEstimates) -> dict[float, float | None]:
+    """Return the hit rates at the simulated bounds in bytes, at today's TTL and policy."""
+    today = estimates.points[0]
+    return {
+        point.max_bytes or math.inf: rate
+        for point, rate in zip(estimates.points, estimates.hit_rates, strict=True)
+        if point.policy == today.policy and point.ttl_ns == today.ttl_ns
+    }
 
 
 def _by_ttl(estimates: SampleEstimates, ttls_ms: Sequence[int] | None) -> list[dict[str, Any]]:

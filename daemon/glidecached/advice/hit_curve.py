@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
+from bisect import bisect
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 
 class HitCurve:
@@ -38,3 +39,27 @@ class HitCurve:
         if start < end < math.inf:
             return (here - start) / (end - start)
         return 0.0 if above == math.inf else (place - below) / (above - below)
+
+
+class PopularKeys:
+    """The hits on the keys that are read most, as many as a bound has room for: an LFU pool keeps these.
+
+    `keys` has the number of lookups of each, and its charge in bytes. One key's part of a bound is the newest entry's,
+    which the next one evicts. Each key stands for 1 / `share` keys, with all their bytes.
+    """
+
+    def __init__(self, keys: Iterable[tuple[int, float]], share: float = 1.0) -> None:
+        ordered = sorted(keys, reverse=True)
+        self._newest = share * sum(charge for _, charge in ordered) / max(len(ordered), 1)
+        self._bytes = [0.0, *itertools.accumulate(charge for _, charge in ordered)]
+        self._hits = [0.0, *itertools.accumulate(float(lookups - 1) for lookups, _ in ordered)]
+
+    def hits(self, max_bytes: float) -> float:
+        """Return how many hits they have, the last of them in part."""
+        kept = max(max_bytes - self._newest, 0.0)
+        after = bisect(self._bytes, kept)
+        if after == len(self._bytes):
+            return self._hits[-1]
+        below, above = self._bytes[after - 1], self._bytes[after]
+        part = (kept - below) / (above - below)
+        return self._hits[after - 1] + part * (self._hits[after] - self._hits[after - 1])

@@ -42,6 +42,10 @@ cdef class KeySample:
     cdef double retired_age_means[MOST_SIMULATIONS]
     cdef double retired_count
     cdef double retired_bytes
+    # The real pool's misses that a simulation would have hit; and those of keys that were new, in windows and between.
+    cdef double won[MOST_SIMULATIONS]
+    cdef double new_misses
+    cdef double new_misses_between
     cdef readonly double known_stale_hits
     cdef readonly double assumed_hits  # of keys that the pool had before the sample knew them: all simulations hit
     cdef readonly double refreshes

@@ -14,8 +14,8 @@ from glidecache_shared.pool.layout cimport gpool_charge
 from glidecached.advice.hot_sample cimport HotSample
 from glidecached.advice.mini_pool cimport (
     SAMPLE_KEYS, SAMPLE_NONE, SAMPLE_ROOM,
-    mini_clear, mini_close, mini_grow, mini_has_room, mini_is_live, mini_is_present, mini_lookup, mini_memory, mini_open,
-    mini_order, mini_pool, mini_remove, mini_scale, mini_store, sample_grow,
+    mini_clear, mini_close, mini_grow, mini_is_live, mini_is_present, mini_lookup, mini_may_store_between, mini_memory,
+    mini_open, mini_order, mini_pool, mini_remove, mini_scale, mini_store, sample_grow,
 )
 from glidecached.advice.reuse_curves cimport (
     reuse_begin, reuse_close, reuse_curves, reuse_forget, reuse_grow, reuse_lookup, reuse_memory, reuse_scale,
@@ -112,8 +112,9 @@ cdef class KeySample:
         for key in range(self.room):
             self.keys[key].lookups = self.keys[key].misses = self.keys[key].pending = 0
         for index in range(MOST_SIMULATIONS):
-            self.retired_by_pool[index] = self.retired_age_means[index] = 0
+            self.retired_by_pool[index] = self.retired_age_means[index] = self.won[index] = 0
         self.retired_lookups = self.retired_misses = self.retired_count = self.retired_bytes = 0
+        self.new_misses = self.new_misses_between = 0
         self.known_stale_hits = self.assumed_hits = 0
         self.exact_lookups = self.exact_misses = self.seconds = 0
         self.all_lookups = self.all_misses = self.all_seconds = 0
@@ -158,6 +159,8 @@ cdef class KeySample:
         if event.what == SAMPLE_PAUSE:
             if self.paused_ns < 0:
                 self.paused_ns = event.time_ns
+                for index in range(self.pool_count):
+                    self.pools[index].between_bytes = 0
                 self.sample_fewer()
             return
         if event.what == SAMPLE_RESUME:
@@ -195,6 +198,7 @@ cdef class KeySample:
         if event.what == SAMPLE_LOOKUP_HIT or event.what == SAMPLE_LOOKUP_MISS:
             self.looked_up(key, event.what == SAMPLE_LOOKUP_HIT, first)
         elif event.what == SAMPLE_STORE:
+            self.new_misses_between += first and self.paused_ns >= 0
             self.stored(key, event)
         elif event.what == SAMPLE_KNOWN:
             self.known(key, event)
@@ -226,11 +230,13 @@ cdef class KeySample:
         else:
             at.misses += 1
             at.flags &= ~KEY_KNOWN_STALE
+            self.new_misses += first
         reuse_lookup(
             &self.reuse, key, self.charges[key], self.now_ns, self.threshold / <double>ALL_KEYS,
             self.pools[0].bound_bytes, self.pools[0].ttl_ns)
         for index in range(self.pool_count):
             if mini_lookup(&self.pools[index], key, self.now_ns, at.life_ns):
+                self.won[index] += not hit
                 continue
             if hit:
                 self.simulate_store(key, &self.pools[index], self.now_ns)
@@ -249,8 +255,8 @@ cdef class KeySample:
         at.life_ns = max(at.life_ns, event.life_ns)
         for index in range(self.pool_count):
             if not mini_is_present(&self.pools[index], key) and (at.pending >> index & 1 or (
-                # Between windows a miss is only known by its store. What needs nothing else's room would be there.
-                self.paused_ns >= 0 and mini_has_room(&self.pools[index], key)
+                # Between windows a miss is only known by its store.
+                self.paused_ns >= 0 and mini_may_store_between(&self.pools[index], key, at.lookups == 0)
             )):
                 self.simulate_store(key, &self.pools[index], self.now_ns)
         at.pending = 0
@@ -465,6 +471,8 @@ cdef class KeySample:
         self.retired_misses *= kept
         self.retired_count *= kept
         self.retired_bytes *= kept
+        self.new_misses *= kept
+        self.new_misses_between *= kept
         self.known_stale_hits *= kept
         self.assumed_hits *= kept
         self.refreshes *= kept
@@ -472,6 +480,7 @@ cdef class KeySample:
         for index in range(self.pool_count):
             self.retired_by_pool[index] *= kept
             self.retired_age_means[index] *= kept
+            self.won[index] *= kept
             self.pools[index].age_squares *= kept
             mini_scale(&self.pools[index], self.threshold / <double>ALL_KEYS)
 

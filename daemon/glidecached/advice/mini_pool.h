@@ -21,6 +21,7 @@
 #define SAMPLE_NONE 0xffff
 #define MINI_COUNTS 512 /* lists of LFU, at most */
 #define MINI_NEVER INT64_MAX
+#define MINI_BETWEEN_PART 0.5 /* of a bound: what stores between windows may evict, at most */
 
 #define MINI_ABSENT 0
 #define MINI_PRESENT 1
@@ -56,6 +57,7 @@ typedef struct {
     double share; /* of all keys that are sampled */
     double scaled_bytes;
     double used_bytes;
+    double between_bytes; /* of new keys that others were evicted for since the last window */
     double age_squares; /* of ages at which lookups have hit, in s², added */
     mini_entry *entries;
     mini_list *lists;
@@ -253,6 +255,17 @@ static inline uint32_t mini_order(const mini_pool *pool, int64_t now_ns, uint16_
 /* Whether the key's entry needs no victims. */
 static inline bool mini_has_room(const mini_pool *pool, uint32_t key) {
     return !pool->bound_bytes || pool->used_bytes + pool->charges[key] <= pool->scaled_bytes;
+}
+
+/* Whether a key may be stored between windows. LFU protects what is read often by its counts. LRU would lose its hot keys,
+ * whose lookups are not known then: so only new keys evict, and only a part of its entries. */
+static inline bool mini_may_store_between(mini_pool *pool, uint32_t key, bool is_new) {
+    if (pool->is_lfu || mini_has_room(pool, key))
+        return true;
+    if (!is_new || pool->between_bytes + pool->charges[key] > MINI_BETWEEN_PART * pool->scaled_bytes)
+        return false;
+    pool->between_bytes += pool->charges[key];
+    return true;
 }
 
 /* Remove an entry that is present. */

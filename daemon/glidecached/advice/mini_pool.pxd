@@ -25,6 +25,7 @@ cdef extern from "mini_pool.h" nogil:
         mini_list *lists
         double age_squares
         double used_bytes
+        double between_bytes
         mini_entry *entries
         const uint32_t *charges
         uint32_t *misses
@@ -40,7 +41,7 @@ cdef extern from "mini_pool.h" nogil:
     size_t mini_memory(const mini_pool *pool)
     bint mini_is_present(const mini_pool *pool, uint32_t key)
     bint mini_is_live(const mini_pool *pool, uint32_t key, int64_t now_ns)
-    bint mini_has_room(const mini_pool *pool, uint32_t key)
+    bint mini_may_store_between(mini_pool *pool, uint32_t key, bint is_new)
     bint mini_lookup(mini_pool *pool, uint32_t key, int64_t now_ns, int64_t life_ns)
     void mini_store(mini_pool *pool, uint32_t key, int64_t ends_ns, bint limited)
     void mini_remove(mini_pool *pool, uint32_t key)

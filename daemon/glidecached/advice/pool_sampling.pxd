@@ -17,7 +17,6 @@ cdef class PoolSampling(SampleSources):
     cdef Py_ssize_t put_count  # events of `left` that are merged already
     # Windows
     cdef int64_t closed_ns
-    cdef double tokens
     cdef int64_t refilled_ns
     cdef uint64_t lost_before
     # Surveys

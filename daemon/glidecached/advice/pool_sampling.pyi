@@ -10,7 +10,8 @@ class PoolSampling:
     """What is sampled of one pool. For the loop's thread; `turn` must be called after `wait_ms`.
 
     The events of the workers' ring and the daemon's own are fed in the order of their times. At most 5,000 lookups a
-    second are: with more, windows of time are sampled, each of 10,000 lookups, and in between no lookup is.
+    second are: with more, windows of time are sampled, each of 10,000 lookups (of fewer in the beginning), and in
+    between no lookup is.
 
     `max_bytes`, `ttl_ns`, `policy` and `server_ttl` are the pool's, as for `KeySample`.
     """
@@ -19,7 +20,7 @@ class PoolSampling:
     open: bool
     """Whether a window is open."""
     not_kept: int
-    """Events that the daemon had no room for."""
+    """Events in windows that the daemon had no room for."""
     invalid: int
     """Samples that cannot be true: of the future, or of nothing that happens."""
 

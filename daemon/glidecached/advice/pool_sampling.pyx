@@ -9,15 +9,11 @@ is of no known sort is counted and dropped. The work of a turn is bounded by the
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, qsort
 from libc.string cimport memset
-
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
 from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecache_shared.pool.layout cimport (
-    gpool_entry_expires_ns,
-    gpool_entry_kind,
-    gpool_found,
-    gpool_ring_bytes,
+    gpool_entry_expires_ns, gpool_entry_kind, gpool_found, gpool_ring_bytes,
 )
 from glidecache_shared.pool.memory.payload cimport encode
 from glidecache_shared.pool.store cimport PoolStore
@@ -29,7 +25,7 @@ from glidecached.advice.sample_event cimport (
     SAMPLE_FLUSH, SAMPLE_FORGET, SAMPLE_KNOWN, SAMPLE_LOOKUP_HIT, SAMPLE_LOOKUP_MISS, SAMPLE_PAUSE, SAMPLE_RESUME,
     SAMPLE_STORE, SAMPLE_WRITE, sample_event,
 )
-from glidecached.advice.sample_sources cimport MOST_OWN_LOOKUPS, SampleSources
+from glidecached.advice.sample_sources cimport LOOKUPS_A_SECOND, MOST_OWN_LOOKUPS, SampleSources
 from glidecached.advice.written_prefixes cimport WrittenPrefixes
 
 import logging
@@ -39,9 +35,10 @@ from glidecache_shared.pool.generation import PoolDamagedError
 logger = logging.getLogger(__name__)
 
 cdef enum:
-    # A window has so many lookups, and so many a second fill it.
+    # A window has so many lookups.
     WINDOW_LOOKUPS = 10_000
-    LOOKUPS_A_SECOND = 5_000
+    # The second window has so many, and each after it twice as many: much is new in the beginning.
+    SECOND_WINDOW = 1_250
     # The daemon's own events between two turns: from so many on they are dropped.
     MOST_OWN = 4_096
     # A survey has so many hits.
@@ -76,6 +73,7 @@ cdef class PoolSampling(SampleSources):
         self.open = True
         self.closed_ns = INT64_MAX
         self.tokens = WINDOW_LOOKUPS
+        self.wanted = SECOND_WINDOW
         self.lost_before = -<int64_t>self.store.ring.lost
         self.not_kept = self.invalid = self.arrived = self.late = self.surveyed = self.surveyed_before = 0
         self.survey_until = 0
@@ -174,10 +172,11 @@ cdef class PoolSampling(SampleSources):
 
     cdef sample_event *add(self, EventList *events) noexcept:
         cdef sample_event *event = add_to(events) if events.count < MOST_OWN else NULL
-        if event == NULL:
-            self.not_kept += 1
-        else:
+        if event != NULL:
             memset(event, 0, sizeof(sample_event))
+        elif self.open and self.closed_ns == INT64_MAX:
+            # Between windows nothing is missing: the sample learns of a value by its next hit.
+            self.not_kept += 1
         return event
 
     cdef void looked_up(self, bytes key, uint32_t kind, bint hit, int64_t now_ns) noexcept:
@@ -297,7 +296,7 @@ cdef class PoolSampling(SampleSources):
     cdef int merge(self, int64_t now_ns) except -1:
         """Put all events since the last time into the order of time; end the window, or begin the next."""
         cdef Py_ssize_t index
-        cdef int64_t ends_ns = self.closed_ns
+        cdef int64_t ends_ns = self.closed_ns, used_up_ns
         cdef const sample_event *event
         cdef EventList before
         cdef bint used_up
@@ -310,13 +309,14 @@ cdef class PoolSampling(SampleSources):
         if self.left.count != 0:
             qsort(self.left.events, self.left.count, sizeof(sample_event), earlier_first)
         used_up = self.open and self.store.ring.has_memory and self.store.ring.is_used_up()
-        if used_up and ends_ns == INT64_MAX:
+        if used_up:
             # The last hit that was left ends the window: later ones may have found the ring used up.
-            ends_ns = self.last_ns
+            used_up_ns = self.last_ns
             for index in range(self.left.count - 1, -1, -1):
                 if self.left.events[index].what == SAMPLE_LOOKUP_HIT:
-                    ends_ns = self.left.events[index].time_ns
+                    used_up_ns = self.left.events[index].time_ns
                     break
+            ends_ns = min(ends_ns, used_up_ns)
         self.interleave()
         for index in range(2, self.left.count):
             event = &self.left.events[index]
@@ -334,7 +334,8 @@ cdef class PoolSampling(SampleSources):
             self.end_window(ends_ns, now_ns)
         elif self.open:
             self.count_window(now_ns, now_ns)
-        elif self.tokens >= WINDOW_LOOKUPS:
+        elif self.tokens >= self.wanted:
+            self.wanted = min(2 * self.wanted, <double>WINDOW_LOOKUPS)
             self.open = True
             self.closed_ns = INT64_MAX
             self.mark(SAMPLE_RESUME, now_ns)

@@ -18,6 +18,12 @@ class SampleEstimates:
     """Their standard errors: which keys are sampled, and how well the rates at which values change are known."""
     full_bytes: float
     """What all entries would be charged in a pool without a bound."""
+    bytes_error: float
+    """The standard error of the sampled keys' bytes, as a share of these: large where few values have most of them."""
+    own_error: float
+    """The difference of the shares of sampled lookups that the real pool and its own simulation miss."""
+    window_change: float
+    """The difference of the real pool's miss rates in windows and over all the time."""
     lookups: float
     """Of the whole pool, while it was sampled."""
     sampled_lookups: float
@@ -38,3 +44,6 @@ class SampleEstimates:
 
     def reused_within_ns(self, ttl_ns: float) -> float:
         """Return the number of sampled lookups that came so soon after the key's last."""
+
+    def popularity(self) -> list[tuple[int, float]]:
+        """Return, of each sampled key, its lookups, and what it and those that it stands for are charged in bytes."""

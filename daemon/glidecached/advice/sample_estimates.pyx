@@ -27,13 +27,14 @@ cdef class SampleEstimates:
 
     cdef KeySample sample
     cdef readonly list points, hit_rates, errors, stale_reads, stale_errors
-    cdef readonly double full_bytes, lookups, sampled_lookups, assumed_hits, sample_rate, seconds, time_share
+    cdef readonly double full_bytes, bytes_error, window_change, own_error
+    cdef readonly double lookups, sampled_lookups, assumed_hits, sample_rate, seconds, time_share
     cdef readonly uint32_t sampled_keys
     cdef readonly object changed_refreshes, known_stale_hits
 
     def __init__(self, KeySample sample not None):
         cdef double share = sample.threshold / 4294967296.0
-        cdef double sampled_misses = sample.retired_misses
+        cdef double sampled_misses = sample.retired_misses, charged = 0, squares = 0
         cdef uint32_t key
         self.points = sample.points
         self.sampled_keys = sample.key_count
@@ -42,10 +43,14 @@ cdef class SampleEstimates:
         self.time_share = time_share(sample)
         self.sampled_lookups = sample.retired_lookups
         for key in range(sample.room):
+            if sample.charges[key] <= sample.pools[0].bound_bytes:
+                charged += sample.charges[key]
+                squares += <double>sample.charges[key] * sample.charges[key]
             self.sampled_lookups += sample.keys[key].lookups
             sampled_misses += sample.keys[key].misses if sample.keys[key].flags & KEY_IN_USE else 0
         self.sample = sample
         self.assumed_hits = sample.assumed_hits
+        self.bytes_error = sqrt((1 - share) * squares) / charged if charged > 0 else 0
         self.full_bytes = (sample.pools[UNBOUNDED].used_bytes + sample.retired_bytes) / share
         self.changed_refreshes = sample.changed_refreshes / sample.refreshes if sample.refreshes > 0 else None
         hits = self.sampled_lookups - sampled_misses
@@ -57,6 +62,8 @@ cdef class SampleEstimates:
         self.lookups = sample.all_lookups if sample.all_lookups > 0 else looked_up
         if looked_up > 0:
             miss_rate = sample.all_misses / sample.all_lookups if sample.all_lookups > 0 else missed / looked_up
+            self.window_change = abs(miss_rate - missed / looked_up)
+            self.own_error = abs(own_misses(sample) - sampled_misses) / max(self.sampled_lookups, 1)
             self._rates(sample, share, looked_up, missed, miss_rate)
         else:
             self.hit_rates = [None] * len(self.points)
@@ -70,6 +77,14 @@ cdef class SampleEstimates:
     def reused_within_ns(self, ttl_ns):
         return reuse_until(self.sample.reuse.by_time, ttl_ns)
 
+    def popularity(self):
+        cdef KeySample sample = self.sample
+        cdef uint32_t key
+        return [
+            (sample.keys[key].lookups, sample.charges[key] / self.sample_rate)
+            for key in range(sample.room) if sample.keys[key].flags & KEY_IN_USE and sample.keys[key].lookups > 1
+        ]
+
     cdef void _rates(self, KeySample sample, double share, double looked_up, double missed, double miss_rate):
         """Fill in hit rates and their errors, from the numbers of lookups and misses while it was sampled.
 
@@ -78,7 +93,7 @@ cdef class SampleEstimates:
         cdef double sums[MOST_SIMULATIONS]
         cdef double squares[MOST_SIMULATIONS]
         cdef double products[MOST_SIMULATIONS]
-        cdef double own, other, slope, misses, residual
+        cdef double own, other, slope, misses, change, residual
         cdef uint32_t key, index, count = 0
         for index in range(sample.pool_count):
             sums[index] = squares[index] = products[index] = 0
@@ -103,8 +118,38 @@ cdef class SampleEstimates:
             # Each key is sampled by its own chance; those that have retired vary as the others do.
             residual = squares[index] - 2 * slope * products[index] + slope * slope * squares[0]
             residual *= (count + sample.retired_count) / max(count, 1)
-            self.hit_rates.append(1 - min(max(miss_rate + (misses - missed) / looked_up, 0), 1))
+            change = misses - missed
+            if self.lookups > looked_up:
+                change += change_between(sample, index, change, looked_up, missed, miss_rate * self.lookups)
+                change *= looked_up / self.lookups
+            self.hit_rates.append(1 - min(max(miss_rate + change / looked_up, 0), 1))
             self.errors.append(sqrt(max(residual, 0) * (1 - share)) / share / looked_up)
+
+
+cdef double own_misses(KeySample sample) noexcept:
+    """Return what the simulation of the real pool's own settings has missed."""
+    cdef double misses = sample.retired_by_pool[0]
+    cdef uint32_t key
+    for key in range(sample.room):
+        misses += sample.pools[0].misses[key]
+    return misses
+
+
+cdef double change_between(
+    KeySample sample, uint32_t index, double change, double looked_up, double missed, double all_missed
+) noexcept:
+    """Return how many more misses than the real pool a simulation had between windows, as it had `change` in windows.
+
+    It misses some of the real pool's hits, and hits some of its misses: both as often as in windows, but for the misses
+    of new keys, of which there are more at some times, as in the beginning. These no pool would have hit.
+    """
+    cdef double share = sample.threshold / 4294967296.0
+    cdef double won = max(sample.won[index] - sample.won[0], 0) / share
+    cdef double hits = looked_up - missed, misses = missed - sample.new_misses / share
+    cdef double misses_between = all_missed - missed
+    cdef double hits_between = sample.all_lookups - looked_up - misses_between
+    misses_between -= sample.new_misses_between / share
+    return (change + won) * max(hits_between, 0) / max(hits, 1) - won * max(misses_between, 0) / max(misses, 1)
 
 
 cdef double time_share(KeySample sample) noexcept:

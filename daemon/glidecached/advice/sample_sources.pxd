@@ -10,10 +10,13 @@ from glidecached.advice.written_prefixes cimport WrittenPrefixes
 cdef enum:
     # The daemon's own lookups between two turns: from so many on the window ends.
     MOST_OWN_LOOKUPS = 2_048
+    LOOKUPS_A_SECOND = 5_000
 
 
 cdef class SampleSources:
     cdef readonly bint open
+    cdef double tokens  # lookups that a window may have now; with `wanted` the next one begins
+    cdef double wanted
     cdef PoolStore store
     cdef readonly KeySample sample
     cdef WrittenPrefixes prefixes

@@ -101,12 +101,15 @@ cdef class SampleSources:
 
     @property
     def wait_ms(self):
-        # So that the ring, and the list of the daemon's own events, are half full by then.
+        # The ring, and the list of the daemon's own events, are half full by then; or the next window begins.
         cdef double share = self.sample.threshold / 4294967296.0
-        cdef double left = max(self.hits_a_second * share, 1.0) if self.open else 1.0
-        cdef double own = max(self.misses_a_second * share, 1.0)
+        cdef double hits = max(self.hits_a_second * share, 1.0)
+        cdef double misses = max(self.misses_a_second * share, 1.0)
         cdef double room = self.store.ring.capacity() * 0.75 if self.store.header != NULL else MOST_OWN_LOOKUPS
-        return max(min(LONGEST_WAIT_MS, 500 * room / left, 500 * MOST_OWN_LOOKUPS / own), SHORTEST_WAIT_MS)
+        cdef double until = 500 * room / hits
+        if not self.open:
+            until = 1_000 * (self.wanted - self.tokens) / LOOKUPS_A_SECOND
+        return max(min(LONGEST_WAIT_MS, until, 500 * MOST_OWN_LOOKUPS / misses), SHORTEST_WAIT_MS)
 
     # ---- exact totals
 

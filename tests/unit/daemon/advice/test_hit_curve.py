@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from glidecached.advice.hit_curve import HitCurve
+from glidecached.advice.hit_curve import HitCurve, PopularKeys
 
 
 def test_values_at_points_are_those_that_are_known() -> None:
@@ -36,3 +36,12 @@ def test_beyond_the_last_point_it_stays() -> None:
 
 def test_nothing_known_is_none() -> None:
     assert HitCurve({10: None}, lambda place: place).at(10) is None
+
+
+def test_the_most_popular_keys_have_room_first_but_for_the_newest_entrys_part() -> None:
+    keys = PopularKeys([(11, 100.0), (51, 100.0), (31, 100.0)])
+    assert [keys.hits(size) for size in (0, 100, 200, 250, 300, 400, 1000)] == [0, 0, 50, 65, 80, 90, 90]
+    assert PopularKeys([(11, 200.0)], share=0.5).hits(200) == pytest.approx(5), (
+        "it stands for two keys of 100"
+    )
+    assert PopularKeys([]).hits(100) == 0

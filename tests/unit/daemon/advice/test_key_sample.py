@@ -96,6 +96,85 @@ def test_a_sample_of_the_keys_predicts_within_the_bars(name: str, policy: str) -
     assert report["now"]["hit_rate"] == pytest.approx(run.real.hit_rate, abs=1e-6)
 
 
+def test_small_lfu_pools_below_the_simulated_ones_hit_the_most_popular_keys() -> None:
+    """What an LRU pool of that size would hit is far less."""
+    trace = make_trace(replace(SMALL, ttl_s=0, one_hit=0, skew=1.1, lookups=40_000), 4)
+    bound = bound_of(trace)
+    size = bound // KB // 20
+    (point,) = run_sampled(trace, bound, "LFU").sample.report([size])["by_size"]
+    assert point["hit_rate"] == pytest.approx(replayed(trace, size * KB, 0, "LFU").hit_rate, abs=0.03)
+
+
+@pytest.mark.parametrize("policy", ["LRU", "LFU"])
+def test_few_large_values_make_the_error_to_expect_larger(policy: str) -> None:
+    """Whether they are sampled decides how much room the others have."""
+    load = replace(SMALL, keys=20_000, spread=0.3, lookups=30_000, one_hit=0)
+    expected = []
+    for spread in (0.3, 2.5):
+        trace = make_trace(replace(load, spread=spread), 6)
+        report = run_sampled(trace, bound_of(trace), policy).sample.report()
+        assert report["sample_rate"] < 1
+        expected.append(report["expected_error"])
+    assert expected[1] > 1.5 * expected[0]
+
+
+def test_traffic_that_changes_between_windows_makes_the_error_to_expect_larger() -> None:
+    expected = []
+    for misses_between in (500, 5_000):
+        sample = KeySample(1 << 20, 0, "LRU")
+        for number in range(1_000):
+            sample.feed_events(lookup(number, 1, hit=False) + lookup(number, 2, hit=True) * 9)
+        sample.count(10_000, 1_000, 2)
+        sample.count_all(15_000, 1_000 + misses_between, 3)
+        expected.append(sample.report()["expected_error"])
+    assert expected[0] < 0.02
+    assert expected[1] > 0.1
+
+
+@pytest.mark.parametrize("policy", ["LRU", "LFU"])
+def test_what_is_new_between_windows_is_in_a_full_pool_afterwards(policy: str) -> None:
+    sample = KeySample(64 * KB, 0, policy)
+    full, new, hot = 400, 40, 50  # the pool has room for fewer than 300
+    for number in range(full):
+        sample.feed_events(lookup(number, 1, hit=False))
+    events = [lookup(number, 3, hit=False)[1] for number in range(full, full + new)]
+    sample.feed_events([(PAUSE, 0, 2 * NS), *events, (RESUME, 0, 4 * NS)])
+    for number in [*range(full, full + new), *range(full - hot, full)]:
+        sample.feed_events(lookup(number, 5, hit=True))
+    sample.count(full + new + hot, full, 3)
+    sample.count_all(full + new + hot, full, 3)
+    assert sample.report()["expected_error"] == pytest.approx(0, abs=1e-6)
+
+
+def test_a_simulation_of_todays_settings_that_is_wrong_makes_the_error_to_expect_larger() -> None:
+    """A loop that the real pool never hits, of which the sample sees pieces that look like hits."""
+    sample = KeySample(64 * KB, 0, "LRU")
+    for _ in range(20):
+        for number in range(200):
+            sample.feed_events(lookup(number, 1, hit=False))
+    sample.count(4_000, 4_000, 3)
+    assert sample.report()["expected_error"] > 0.5
+
+
+def test_keys_that_are_new_between_windows_are_missed_by_every_pool() -> None:
+    """A loop that is longer than the bound, and then, while no lookup is looked at, as many keys that are new."""
+    sample = KeySample(16 * KB, 0, "LRU")
+    rounds, looped = 10, 200
+    events = [lookup(number, 1 + turn, hit=False) for turn in range(rounds) for number in range(looped)]
+    new = [lookup(number, 20, hit=False)[1:] for number in range(looped, looped + rounds * looped)]
+    sample.feed_events([event for each in events for event in each])
+    sample.feed_events([(PAUSE, 0, 15 * NS), *(event for each in new for event in each)])
+    total = rounds * looped
+    sample.count(total, total, 15)
+    sample.count_all(2 * total, 2 * total, 20)
+    report = sample.report()
+    assert report["now"]["hit_rate"] == 0
+    assert report["by_size"][-1] == {
+        "max_cache_kb": None,
+        "hit_rate": pytest.approx((total - looped) / (2 * total), abs=0.001),
+    }
+
+
 def test_sample_is_bounded_in_keys_and_memory() -> None:
     sample = KeySample(1 << 20, 60 * NS, "LFU")
     last = sample.threshold

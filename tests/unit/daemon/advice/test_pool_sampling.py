@@ -7,6 +7,7 @@ import os
 import random
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.protocol import HASH, SET, STRING
 from glidecached.advice.pool_report import reason_without, report_of, sampling_of
+from glidecached.advice.sampling_turns import INTERVAL_MS, SamplingTurns
 from glidecached.pools.metadata import PoolKey, PoolSettings
 from glidecached.pools.pool import FROM_THE_TOP
 from support.sample_ring import ALL_KEYS, HIT, WRITE, RingFile
@@ -184,6 +186,59 @@ def test_the_sample_ends_with_the_window_and_begins_with_the_next(make: Callable
     report = sampled.report()
     assert 0 < report["sampled_time"] < 1
     assert sampled.sampling.lost == 0
+
+
+def test_a_window_ends_where_the_ring_was_used_up_also_if_the_daemons_list_is_full_later(
+    make: Callable[..., Sampled],
+) -> None:
+    """From there on hits are missing: misses alone would look like a worse cache than it is."""
+    sampled = make(max_cache_kb=1024)
+    keys = sampled.fill(20)
+    for _ in range(sampled.ring().published.until):
+        reread(sampled, keys)
+    for number in range(3_000):
+        sampled.entries.lookup(b"another:%d" % number, STRING, 0)
+    sampled.turn()
+    report = sampled.report()
+    assert report["sampled_time"] < 1
+    assert report["sampled_keys"] == len(keys), "no later miss is in the sample"
+
+
+def test_the_next_turn_comes_before_ring_and_list_are_full(make: Callable[..., Sampled]) -> None:
+    sampled = make(max_cache_kb=1024)
+    assert sampled.sampling.wait_ms == INTERVAL_MS
+    keys = sampled.fill(20)
+    for _ in range(sampled.ring().published.until):
+        reread(sampled, keys)
+    sampled.turn()
+    assert not sampled.sampling.open
+    assert sampled.sampling.wait_ms < INTERVAL_MS
+    wait_until(lambda: sampled.turn() or sampled.sampling.open, "the next window is open")
+    until = sampled.ring().published.until - sampled.ring().next
+    assert until < 3_000, "it is short: keys may be new"
+    wait_until(lambda: sampled.turn() or sampled.sampling.wait_ms == INTERVAL_MS, "nothing happens")
+    for number in range(3_000):
+        sampled.entries.lookup(b"absent:%d" % number, STRING, 0)
+    sampled.turn()
+    assert sampled.sampling.wait_ms < INTERVAL_MS, "the daemon's own events would not have room"
+
+
+def test_a_pool_with_much_traffic_has_turns_of_its_own(sampled: Sampled) -> None:
+    waits: list[tuple[float, Callable[[], None]]] = []
+    loop: Any = SimpleNamespace(call_later=lambda ms, call: waits.append((ms, call)), defer=lambda _: None)
+    turns: list[str] = []
+    calm, busy = (
+        SimpleNamespace(sampling=SimpleNamespace(wait_ms=ms, turn=lambda _, name=name: turns.append(name)))
+        for name, ms in (("calm", INTERVAL_MS), ("busy", 20.0))
+    )
+    SamplingTurns(loop, [calm, busy]).start()  # type: ignore[list-item]
+    waits.pop()[1]()
+    assert sorted(turns) == ["busy", "calm"]
+    assert [ms for ms, _ in waits] == [INTERVAL_MS, 20.0]
+    for _ in range(3):
+        waits.pop()[1]()
+    assert sorted(turns) == ["busy"] * 4 + ["calm"]
+    assert [ms for ms, _ in waits] == [INTERVAL_MS, 20.0], "one timer for each"
 
 
 def test_a_sample_that_was_taken_and_never_written_is_lost_and_no_other(sampled: Sampled) -> None:
