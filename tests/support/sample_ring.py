@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_RECORDS_AT, STATE_AT = 112, 192
-THRESHOLD_AT, UNTIL_AT, END_AT = 224, 232, 240
+THRESHOLD_AT, UNTIL_AT, END_AT, BELOW_AT, SURVEY_AT = 224, 232, 240, 248, 320
 ALL_KEYS = 1 << 32
 HIT, WRITE = 1, 4
 SAMPLE_BYTES, HEAD_BYTES, SHARDS_BYTES = 24, 4096, 4096
@@ -27,6 +27,8 @@ class Published(NamedTuple):
     threshold: int
     until: int
     end: int
+    below: int
+    survey_until: int
 
 
 class RingFile:
@@ -53,7 +55,10 @@ class RingFile:
     @property
     def published(self) -> Published:
         return Published(
-            *(int(_WORD.unpack_from(self._pool, at)[0]) for at in (THRESHOLD_AT, UNTIL_AT, END_AT))
+            *(
+                int(_WORD.unpack_from(self._pool, at)[0])
+                for at in (THRESHOLD_AT, UNTIL_AT, END_AT, BELOW_AT, SURVEY_AT)
+            )
         )
 
     @property

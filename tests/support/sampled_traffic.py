@@ -44,76 +44,97 @@ class SampledRun:
     real: ReplayResult
 
 
+class SampledPool:
+    """A pool of a workload's TTL whose traffic is sampled. `hash_seed` chooses which keys are."""
+
+    def __init__(self, trace: Trace, max_bytes: int, policy: str, hash_seed: int) -> None:
+        ttl_ns = int(trace.workload.ttl_s * NS)
+        self.trace, self.hash_seed = trace, hash_seed
+        self.life = trace.life if trace.workload.lives_s else None
+        self.real = ExactReplay(max_bytes, ttl_ns, policy, None, self.life)
+        self.sample = KeySample(max_bytes, ttl_ns, policy, server_ttl=self.life is not None)
+        self.threshold = self.sample.threshold
+        self._events: list[tuple[Any, ...]] = []
+        self._hashes: dict[int, int] = {}
+        # Windows
+        self._tokens, self._wanted, self._is_open = float(MOST_TOKENS), SECOND_WINDOW, True
+        self._opened = self._turned = self._surveyed = trace.times[0]
+        # Surveys
+        self._to_survey: list[int] = []
+        self._survey_left = SURVEY_HITS
+        # Lookups and misses in windows, and all of them that were counted
+        self._in_window = [0, 0]
+        self._counted = (0, 0)
+
+    def lookup(self, now: int, key: int) -> None:
+        """Look a key up, and leave what sampling has of it."""
+        hash = self._hashes.get(key)
+        if hash is None:
+            hash = self._hashes[key] = hash_of(key, self.hash_seed)
+        lengths = self.trace.lengths(key)
+        hit = self.real.lookup(now, key, *lengths)
+        is_sampled = hash & 0xFFFFFFFF < self.threshold
+        if self._is_open:
+            self._in_window[0] += 1
+            self._in_window[1] += not hit
+            if is_sampled:
+                self._events.append((LOOKUP_HIT if hit else LOOKUP_MISS, hash, now))
+                self._tokens -= 1
+            if self._survey_left and hit:
+                self._survey_left -= 1
+                self._to_survey.append(hash)
+                self._tokens -= not is_sampled
+        if not hit and (is_sampled or self.sample.heeds_changes(hash)):
+            digest = self.trace.changes_until(key, now) + 1
+            life = 0 if self.life is None else self.life(key, now)
+            self._events.append((STORE, hash, now, digest, STRING, *lengths, life))
+
+    def turn(self, now: int) -> None:
+        """Feed what was left, and begin or end windows and surveys."""
+        self._tokens = min(MOST_TOKENS, self._tokens + (now - self._turned) / NS * LOOKUPS_A_SECOND)
+        seconds = 0.0
+        if self._is_open and self._tokens < 0:
+            self._is_open = False
+            seconds = (now - self._opened) / NS
+            self._events.append((PAUSE, 0, now))
+        elif not self._is_open and self._tokens >= self._wanted:
+            self._wanted = min(2 * self._wanted, MOST_TOKENS)
+            self._is_open = True
+            self._opened = now
+            self._events.append((RESUME, 0, now))
+        self.feed(now, seconds)
+        self.threshold = self.sample.threshold
+        if now - self._surveyed >= SURVEY_INTERVAL_NS:
+            self._surveyed, self._survey_left = now, SURVEY_HITS
+
+    def feed(self, now: int, seconds: float) -> None:
+        """Count what happened, of which `seconds` were in a window, and feed it."""
+        counts = self.real.result.lookups, self.real.result.lookups - self.real.result.hits
+        lookups, misses = self._in_window
+        self.sample.count(lookups, misses, seconds)
+        self.sample.count_all(
+            counts[0] - self._counted[0], counts[1] - self._counted[1], (now - self._turned) / NS
+        )
+        self._in_window, self._counted, self._turned = [0, 0], counts, now
+        self.sample.feed_events(self._events)
+        self.sample.survey_hits(self._to_survey)
+        self._events.clear()
+        self._to_survey.clear()
+
+    def end(self, now: int) -> None:
+        """Feed the rest."""
+        self.feed(now, (now - self._opened) / NS if self._is_open else 0.0)
+
+
 def run_sampled(trace: Trace, max_bytes: int, policy: str, hash_seed: int = 0) -> SampledRun:
     """Send a trace through a pool of the workload's TTL. `hash_seed` chooses which keys are sampled."""
-    load = trace.workload
-    ttl_ns = int(load.ttl_s * NS)
-    life = trace.life if load.lives_s else None
-    real = ExactReplay(max_bytes, ttl_ns, policy, None, life)
-    sample = KeySample(max_bytes, ttl_ns, policy, server_ttl=life is not None)
-    events: list[tuple[Any, ...]] = []
-    hashes: dict[int, int] = {}
-    threshold, tokens, wanted, is_open = sample.threshold, float(MOST_TOKENS), SECOND_WINDOW, True
-    opened = filled = surveyed = trace.times[0]
-    to_survey: list[int] = []
-    survey_left = SURVEY_HITS
-    lookups = misses = counted = counted_misses = 0
-    counted_ns = trace.times[0]
-    seconds = 0.0
+    pool = SampledPool(trace, max_bytes, policy, hash_seed)
     for number, (now, key) in enumerate(zip(trace.times, trace.keys, strict=True)):
-        hash = hashes.get(key)
-        if hash is None:
-            hash = hashes[key] = hash_of(key, hash_seed)
-        lengths = trace.lengths(key)
-        hit = real.lookup(now, key, *lengths)
-        lookups += is_open
-        misses += is_open and not hit
-        if survey_left and hit:
-            survey_left -= 1
-            to_survey.append(hash)
-            tokens -= hash & 0xFFFFFFFF >= threshold
-        if hash & 0xFFFFFFFF < threshold or (not hit and sample.heeds_changes(hash)):
-            if is_open and hash & 0xFFFFFFFF < threshold:
-                events.append((LOOKUP_HIT if hit else LOOKUP_MISS, hash, now))
-                tokens -= 1
-            if not hit:
-                digest = trace.changes_until(key, now) + 1
-                events.append(
-                    (STORE, hash, now, digest, STRING, *lengths, life(key, now) if life is not None else 0)
-                )
-        if number % TURN_LOOKUPS:
-            continue
-        tokens = min(MOST_TOKENS, tokens + (now - filled) / NS * LOOKUPS_A_SECOND)
-        filled = now
-        if is_open and tokens < 0:
-            is_open = False
-            seconds += (now - opened) / NS
-            events.append((PAUSE, 0, now))
-        elif not is_open and tokens >= wanted:
-            is_open = True
-            wanted = min(2 * wanted, MOST_TOKENS)
-            opened = now
-            events.append((RESUME, 0, now))
-        sample.count(lookups, misses, 0.0)
-        missed = real.result.lookups - real.result.hits
-        sample.count_all(real.result.lookups - counted, missed - counted_misses, (now - counted_ns) / NS)
-        lookups = misses = 0
-        counted, counted_misses, counted_ns = real.result.lookups, missed, now
-        sample.feed_events(events)
-        events.clear()
-        sample.survey_hits(to_survey)
-        to_survey.clear()
-        threshold = sample.threshold
-        if not is_open:
-            survey_left = 0
-        elif now - surveyed >= SURVEY_INTERVAL_NS:
-            surveyed, survey_left = now, SURVEY_HITS
-    sample.feed_events(events)
-    end = trace.times[-1]
-    sample.count(lookups, misses, seconds + is_open * (end - opened) / NS)
-    missed = real.result.lookups - real.result.hits
-    sample.count_all(real.result.lookups - counted, missed - counted_misses, (end - counted_ns) / NS)
-    return SampledRun(sample, real.result)
+        pool.lookup(now, key)
+        if number % TURN_LOOKUPS == 0:
+            pool.turn(now)
+    pool.end(trace.times[-1])
+    return SampledRun(pool.sample, pool.real.result)
 
 
 def replayed(trace: Trace, max_bytes: int | None, ttl_ns: int, policy: str) -> ReplayResult:

@@ -71,8 +71,8 @@ def advice_report(
 def expected_error(estimates: SampleEstimates, lost: int) -> float:
     """Return the error to expect of a hit rate: the largest standard error of the sizes.
 
-    It has six parts: which keys are sampled, how many bytes these have, that only a share of the time is sampled, how far
-    the simulation of today's settings is from the real pool, what was lost, and what was a hit of an entry that is older
+    It has six parts: which keys are sampled, how many bytes these have, that only a share of the time is sampled, how
+    far the simulation of today's settings is from the real pool, what was lost, and what hit an entry that is older
     than the sample, which other settings may not have kept.
     """
     if not estimates.sampled_lookups:

@@ -1,7 +1,8 @@
 # How often values change on the server: see change_rates.pyx.
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from glidecached.advice.hot_keys cimport hot_path
+from glidecached.advice.hot_sample cimport HotSample
 from glidecached.advice.sampled_key cimport SampledKey
 
 cdef enum:
@@ -18,7 +19,7 @@ cdef class ChangeRates:
     cdef double rates[RATES]
     cdef double shares[RATES]
 
-    cdef void fit(self, const SampledKey *keys, uint32_t count) noexcept
+    cdef void fit(self, const SampledKey *keys, uint32_t count, HotSample hot, uint64_t threshold) noexcept
     cdef void likelihoods(self, const SampledKey *key, double *of_rates) noexcept nogil
     cdef StaleShare share_of(self, const double *weights, double mean_age, double spread) noexcept nogil
     cdef StaleShare share_within(

@@ -8,10 +8,11 @@ likely each rate is for it: a key with few is drawn towards the rest.
 """
 
 from libc.math cimport exp, expm1, log, pow
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort
 
 from glidecached.advice.hot_keys cimport hot_path
+from glidecached.advice.hot_sample cimport HotSample
 from glidecached.advice.sampled_key cimport KEY_IN_USE, SampledKey
 
 cdef enum:
@@ -76,7 +77,7 @@ cdef class ChangeRates:
             if key.changed:
                 of_rates[i] += key.changed * log(-expm1(-self.rates[i] * mean_s)) if i else -1e300
             if key.written:
-                # Of these the moment is known: the density, not the probability of a change in between.
+                # Each of these is known: it counts as such, not as one or more.
                 of_rates[i] += key.written * log(self.rates[i]) if i else -1e300
             best = max(best, of_rates[i])
         for i in range(RATES):
@@ -140,27 +141,35 @@ cdef class ChangeRates:
             return share
         return min(share / -expm1(-self.rates[rate] * key.changed_s / key.changed), 1)
 
-    cdef void fit(self, const SampledKey *keys, uint32_t count) noexcept:
-        """Estimate the shares. Without any refresh no value changes."""
+    cdef void fit(self, const SampledKey *keys, uint32_t count, HotSample hot, uint64_t threshold) noexcept:
+        """Estimate the shares, from sampled keys and the hot ones beside them. Without any refresh no value changes."""
         cdef double *table = <double *>malloc(MOST_FITTED * RATES * sizeof(double))
         cdef double found[RATES]
         cdef double *row
         cdef double total
         cdef float times[MOST_FITTED]
-        cdef uint32_t key, taken = 0, timed = 0, step, i, j, most = RATES
+        cdef const SampledKey *at
+        cdef uint32_t key, others = 0, taken = 0, timed = 0, step, i, j, most = RATES
         if table == NULL:
             return
-        for key in range(count):
+        if hot.keys != NULL:
+            others = hot.keys.in_use
+        for key in range(others + count):
             if taken == MOST_FITTED:
                 break
-            if keys[key].flags & KEY_IN_USE and (keys[key].changed or keys[key].unchanged_s > 0):
-                self.likelihoods(&keys[key], table + taken * RATES)
+            if key < others:
+                at = &hot.findings[key].key
+                if <uint32_t>hot.keys.keys[key].hash < threshold:
+                    continue
+            else:
+                at = &keys[key - others]
+                if not at.flags & KEY_IN_USE:
+                    continue
+            if at.changed or at.unchanged_s > 0:
+                self.likelihoods(at, table + taken * RATES)
                 taken += 1
-                if keys[key].written:
-                    times[timed] = keys[key].unchanged_s / keys[key].written
-                    timed += 1
-                elif keys[key].changed:
-                    times[timed] = keys[key].changed_s / keys[key].changed
+                if at.written or at.changed:
+                    times[timed] = at.unchanged_s / at.written if at.written else at.changed_s / at.changed
                     timed += 1
         if timed:
             qsort(times, timed, sizeof(float), shorter_first)

@@ -37,7 +37,7 @@ class KeySample:
         """
 
     def survey_hits(self, hashes: Iterable[int]) -> None:
-        """Take the hits of a survey, each of any key by its 64-bit hash. So the hottest keys are known, sampled or not."""
+        """Take the hits of a survey, each of any key by its 64-bit hash: so the hottest are known, sampled or not."""
 
     def heeds_changes(self, hash: int) -> bool:
         """Return whether stores of a key and writes to it are wanted: it is sampled, or may be hot."""

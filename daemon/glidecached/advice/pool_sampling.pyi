@@ -27,6 +27,9 @@ class PoolSampling:
     arrived: int
     """Samples of sampled keys that workers have left."""
 
+    surveyed: int
+    """Samples of other keys, of surveys."""
+
     late: int
     """Samples of keys that were sampled when they were left, and are not any more: the threshold has fallen."""
 
@@ -54,6 +57,7 @@ class PoolSampling:
 
     lookups_below: int
     changes_below: int
+    def heeds(self, key_hash: int) -> bool: ...
     def looked_up_many(self, keys: list[bytes], hashes: bytes, values: list[Any], kind: int) -> None: ...
     def stored(self, key: bytes, kind: int, value: Any, life_ns: int, now_ns: int) -> None: ...
     def begin(self) -> None: ...

@@ -1,6 +1,6 @@
 # What is known of a sampled key. Times are in ns of the sample's own clock, which stands still between windows, but for
 # `stored_ns`, by which changes are timed.
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from glidecached.advice.sample_event cimport sample_event
@@ -25,11 +25,12 @@ cdef struct SampledKey:
     float unchanged_s
     float changed_s
     uint32_t changed
-    # Changes that a client of this host made: they end a time without a change, and it is known when.
+    # Changes that clients of this host made, within the unchanged time: each of them is known.
     uint32_t written
-    float written_s         # from the last store to the first such write; 0: none
+    float written_s         # from the last store to the first write after it; 0: none
     uint16_t next           # in the chain of its hash; or of free places
-    uint16_t flags
+    uint8_t flags
+    uint8_t writes          # since the last store, 255 or more
 
 
 cdef enum:
@@ -65,8 +66,8 @@ cdef inline int hear_store(SampledKey *key, const sample_event *event) noexcept 
         elif key.flags & KEY_FORGOTTEN:
             pass  # with its change, most likely: nothing stale was read
         elif key.written_s > 0:
-            key.written += 1
-            key.unchanged_s += key.written_s
+            key.written += key.writes
+            key.unchanged_s += <float>interval
         else:
             key.changed += 1
             key.changed_s += <float>interval
@@ -74,14 +75,18 @@ cdef inline int hear_store(SampledKey *key, const sample_event *event) noexcept 
     key.digest = digest
     key.stored_ns = event.time_ns
     key.written_s = 0
+    key.writes = 0
     return changed
 
 
 cdef inline void hear_write(SampledKey *key, const sample_event *event) noexcept nogil:
     """Learn of a client's write to a key that the real pool has."""
     key.flags |= KEY_KNOWN_STALE
-    if key.flags & KEY_SEEN and key.written_s == 0:
+    if not key.flags & KEY_SEEN:
+        return
+    if key.written_s == 0:
         key.written_s = <float>max((event.time_ns - key.stored_ns) * 1e-9, 1e-6)
+    key.writes += key.writes < 255
 
 
 cdef inline void hear_forget(SampledKey *key) noexcept nogil:

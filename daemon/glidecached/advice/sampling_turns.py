@@ -1,4 +1,4 @@
-"""The turns of all pools' sampling: what workers have left is taken four times a second, or more often where it is much."""
+"""The turns of all pools' sampling: what workers have left is taken four times a second, or sooner if it is much."""
 
 from __future__ import annotations
 

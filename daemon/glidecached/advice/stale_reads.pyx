@@ -51,7 +51,7 @@ cdef class StaleReads:
         if self.surveyed < LEAST_SURVEYED:
             self.surveyed = 0
         if self.known_count:
-            self.changes.fit(sample.keys, sample.room)
+            self.changes.fit(sample.keys, sample.room, sample.hot, sample.threshold)
             self.count_hits(looked_up)
             if self.surveyed and self.share_of_keys < 1:
                 self.add_hot_keys(<double>(hit_rates[0] or 0.0) * looked_up)

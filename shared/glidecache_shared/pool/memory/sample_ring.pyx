@@ -237,6 +237,7 @@ cdef class SampleRing:
         """Let nothing be left any more. The memory stays: a worker that has taken its position may be about to write."""
         gpool_store_release_u64(&self.header.sample_threshold, 0)
         gpool_store_relaxed_u64(&self.header.sample_until, 0)
+        gpool_store_relaxed_u64(&self.header.sampled_below, 0)
         gpool_store_relaxed_u64(&self.header.survey_until, 0)
         gpool_store_relaxed_u64(&self.header.ring_end, 0)
         self.has_memory = False

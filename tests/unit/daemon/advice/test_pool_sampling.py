@@ -152,17 +152,43 @@ def test_misses_and_expired_or_other_entries_leave_nothing(sampled: Sampled) -> 
     assert sampled.sampling.arrived == 0
 
 
-def test_keys_above_the_threshold_leave_nothing(sampled: Sampled) -> None:
+def test_keys_above_the_threshold_leave_nothing_but_in_a_survey(sampled: Sampled) -> None:
     keys = sampled.fill(12_000)
-    wait_until(lambda: sampled.turn() or sampled.sampling.open, "a window is open")
     ring = sampled.ring()
-    threshold = ring.published.threshold
-    assert 0 < threshold < ALL_KEYS
+    wait_until(
+        lambda: sampled.turn() or (sampled.sampling.open and ring.published.survey_until > ring.next),
+        "a survey has begun",
+    )
+    published = ring.published
+    assert published.threshold == ALL_KEYS, "all hits look further"
+    assert 0 < published.below < ALL_KEYS
     before = ring.next
     hits = reread(sampled, keys)
-    left = [sampled_hash for _, sampled_hash, _ in map(ring.sample, range(before, ring.next))]
+    left = [ring.sample(position)[1] for position in range(before, ring.next)]
+    surveyed = left[: published.survey_until - before]
     assert 0 < len(left) < hits
-    assert all(each % ALL_KEYS < threshold for each in left)
+    assert any(each % ALL_KEYS >= published.below for each in surveyed)
+    assert all(each % ALL_KEYS < published.below for each in left[len(surveyed) :])
+    sampled.turn()
+    assert sampled.sampling.surveyed == sum(each % ALL_KEYS >= published.below for each in surveyed)
+    assert (sampled.sampling.late, sampled.sampling.lost) == (0, 0)
+
+
+def test_a_survey_ends_and_the_next_begins_later(sampled: Sampled) -> None:
+    keys = sampled.fill(12_000)
+    ring = sampled.ring()
+    wait_until(lambda: sampled.turn() or not _surveys(sampled, ring, keys), "the survey has ended")
+    assert ring.published.threshold == ring.published.below < ALL_KEYS, (
+        "a hit that is not sampled is one comparison"
+    )
+    wait_until(lambda: sampled.turn() or ring.published.survey_until > ring.next, "the next survey has begun")
+
+
+def _surveys(sampled: Sampled, ring: RingFile, keys: list[bytes]) -> bool:
+    """Whether a survey goes on when 300 more keys have been read."""
+    reread(sampled, keys[:300])
+    sampled.turn()
+    return ring.published.survey_until > 0 or not sampled.sampling.open
 
 
 def test_the_sample_ends_with_the_window_and_begins_with_the_next(make: Callable[..., Sampled]) -> None:
@@ -223,7 +249,7 @@ def test_the_next_turn_comes_before_ring_and_list_are_full(make: Callable[..., S
     assert sampled.sampling.wait_ms < INTERVAL_MS, "the daemon's own events would not have room"
 
 
-def test_a_pool_with_much_traffic_has_turns_of_its_own(sampled: Sampled) -> None:
+def test_a_pool_with_much_traffic_has_turns_of_its_own() -> None:
     waits: list[tuple[float, Callable[[], None]]] = []
     loop: Any = SimpleNamespace(call_later=lambda ms, call: waits.append((ms, call)), defer=lambda _: None)
     turns: list[str] = []
@@ -452,7 +478,7 @@ def test_a_pool_without_metrics_has_no_sample(make: Callable[..., Sampled]) -> N
     assert sampled.reader.get(b"k") == b"v"
     assert sampled.reader.note_writes([b"k"]) == 0
     ring = sampled.ring()
-    assert ring.published == (0, 0, 0)
+    assert ring.published == (0, 0, 0, 0, 0)
     assert ring.next == 0
 
 
@@ -466,7 +492,7 @@ def test_advice_that_is_turned_off_leaves_nothing_to_readers_and_can_be_turned_o
     registry.advice_enabled = False
     assert sampled.pool.sampling is None
     assert make().pool.sampling is None
-    assert ring.published == (0, 0, 0)
+    assert ring.published == (0, 0, 0, 0, 0)
     before = ring.next
     assert reread(sampled, keys) == 10
     assert sampled.reader.note_writes(keys) == 0
@@ -617,7 +643,7 @@ def test_a_report_that_fails_ends_that_pools_sample_and_is_logged_once(
     assert "failed" in reason_without(sampled.pool)
     assert reported(other.pool) is not None
     # Requests go on, and leave nothing.
-    assert sampled.ring().published == (0, 0, 0)
+    assert sampled.ring().published == (0, 0, 0, 0, 0)
     assert reread(sampled, keys) == 10
     assert sampled.entries.lookup(keys[0], STRING, 0) == b"v" * 100
     sampled.entries.insert(b"more", STRING, b"v", 2)
