@@ -75,7 +75,7 @@ PEERS     := $(VENV)/.peers
 PIP_INSTALL        := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CHECK_BUILD        := command -v '$(PYTHON)' >/dev/null || { echo "glidecached: PYTHON=$(PYTHON) is no program" >&2; exit 1; }; \
     $(PYTHON) tools/check_build.py
-BUILD_REQUIREMENTS := 'setuptools>=77' 'Cython>=3.1'
+BUILD_REQUIREMENTS := 'setuptools>=77' 'Cython>=3.3'
 install_extras      = $(BIN)/python tools/requirements.py $(1) >$(VENV)/requirements.txt && \
     $(PIP_INSTALL) --requirement $(VENV)/requirements.txt
 

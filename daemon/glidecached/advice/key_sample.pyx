@@ -114,8 +114,7 @@ cdef class KeySample:
         for index in range(MOST_SIMULATIONS):
             self.retired_by_pool[index] = self.retired_age_means[index] = self.won[index] = 0
         self.retired_lookups = self.retired_misses = self.retired_count = self.retired_bytes = 0
-        self.new_misses = self.new_misses_between = 0
-        self.known_stale_hits = self.assumed_hits = 0
+        self.new_misses = self.new_misses_between = self.known_stale_hits = self.assumed_hits = 0
         self.exact_lookups = self.exact_misses = self.seconds = 0
         self.all_lookups = self.all_misses = self.all_seconds = 0
         self.began_ns = -1
@@ -308,18 +307,16 @@ cdef class KeySample:
 
     cdef void survey(self, uint64_t hash) noexcept:
         """Count a hit of a survey, in which all keys' hits are looked at."""
-        cdef uint32_t key
-        if self.hot.survey(hash):
-            key = self.find(hash)
-            if key != SAMPLE_NONE:
-                self.hot.learn(&self.keys[key])
+        cdef uint32_t key = self.find(hash) if self.hot.survey(hash) else <uint32_t>SAMPLE_NONE
+        if key != SAMPLE_NONE:
+            self.hot.learn(&self.keys[key])
 
     def survey_hits(self, hashes):
         for hash in hashes:
             self.survey(hash)
 
     def heeds_changes(self, hash):
-        return self.heeds(<uint32_t>(<uint64_t>hash & 0xFFFFFFFF))
+        return self.heeds(hash & 0xFFFFFFFF)
 
     # ---- keys
 
