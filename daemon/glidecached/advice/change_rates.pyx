@@ -153,7 +153,7 @@ cdef class ChangeRates:
         if table == NULL:
             return
         if hot.keys != NULL:
-            others = hot.keys.in_use
+            others = min(hot.keys.in_use, hot.room)
         for key in range(others + count):
             if taken == MOST_FITTED:
                 break

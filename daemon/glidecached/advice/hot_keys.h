@@ -87,6 +87,12 @@ static inline uint32_t hot_count(hot_keys *hot, uint64_t hash) {
     return place;
 }
 
+/* Do not find a key, until it has as many hits again. */
+static inline void hot_leave_out(hot_keys *hot, uint32_t place) {
+    hot->keys[place].excess = hot->keys[place].count;
+    hot_filter(hot);
+}
+
 /* Count from here on. */
 static inline void hot_begin(hot_keys *hot) {
     hot->in_use = 0;

@@ -15,6 +15,7 @@ cdef extern from "hot_keys.h" nogil:
     bint hot_may_have(const hot_keys *hot, uint32_t hash)
     uint32_t hot_find(const hot_keys *hot, uint64_t hash)
     uint32_t hot_count(hot_keys *hot, uint64_t hash)
+    void hot_leave_out(hot_keys *hot, uint32_t place)
     void hot_begin(hot_keys *hot)
 
 cdef extern from "hot_path.h" nogil:

@@ -7,7 +7,7 @@ from glidecached.advice.sampled_key cimport SampledKey
 
 cdef enum:
     # Simulated pools of longer TTLs than the real one.
-    MOST_LONGER = 4
+    MOST_LONGER = 3
 
 
 cdef struct HotFindings:
@@ -17,8 +17,9 @@ cdef struct HotFindings:
 
 
 cdef class HotSample:
-    cdef hot_keys *keys  # NULL before the first survey, as the findings
-    cdef HotFindings *findings
+    cdef hot_keys *keys  # NULL before the first survey
+    cdef HotFindings *findings  # of the first `room` places: of all keys that are found
+    cdef uint32_t room
     cdef bint server_ttl
     cdef uint32_t longer_count
     cdef uint32_t longer[MOST_LONGER]  # numbers of the pools
@@ -27,6 +28,7 @@ cdef class HotSample:
     cdef void begin(self) noexcept
     cdef void follow(self, uint32_t pool, int64_t ttl_ns) noexcept
     cdef bint survey(self, uint64_t hash) noexcept
+    cdef bint grow(self, uint32_t place) noexcept
     cdef void learn(self, const SampledKey *known) noexcept
     cdef void hear(self, const sample_event *event) noexcept nogil
     cdef uint64_t memory_bytes(self) noexcept

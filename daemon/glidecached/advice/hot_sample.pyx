@@ -9,8 +9,9 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from glidecached.advice.hot_keys cimport (
-    HOT_CHANGED_AT, HOT_KEYS, HOT_NONE, HOT_UNCHANGED, hot_begin, hot_count, hot_find, hot_follow, hot_keys, hot_restart,
+    HOT_CHANGED_AT, HOT_NONE, HOT_UNCHANGED, hot_begin, hot_count, hot_find, hot_follow, hot_keys, hot_leave_out, hot_restart,
 )
+from glidecached.advice.mini_pool cimport sample_grow
 from glidecached.advice.sample_event cimport SAMPLE_FLUSH, SAMPLE_FORGET, SAMPLE_STORE, SAMPLE_WRITE, sample_event
 from glidecached.advice.sampled_key cimport KEY_FORGOTTEN, SampledKey, hear_forget, hear_store, hear_write
 
@@ -24,7 +25,7 @@ cdef class HotSample:
         free(self.findings)
 
     cdef uint64_t memory_bytes(self) noexcept:
-        return 0 if self.keys == NULL else sizeof(hot_keys) + HOT_KEYS * sizeof(HotFindings)
+        return 0 if self.keys == NULL else sizeof(hot_keys) + self.room * sizeof(HotFindings)
 
     cdef void begin(self) noexcept:
         """Count from here on, beside other pools."""
@@ -43,16 +44,26 @@ cdef class HotSample:
         """Count a hit of a survey. Return whether its key is a new one, of which `learn` may know something."""
         cdef uint32_t place
         if self.keys == NULL:
-            self.findings = <HotFindings *>calloc(HOT_KEYS, sizeof(HotFindings))
-            self.keys = <hot_keys *>calloc(1, sizeof(hot_keys)) if self.findings != NULL else NULL
+            self.keys = <hot_keys *>calloc(1, sizeof(hot_keys))
             if self.keys == NULL:
-                free(self.findings)
-                self.findings = NULL
                 return False
         place = hot_count(self.keys, hash)
         if place == HOT_NONE:
             return False
+        if place >= self.room and not self.grow(place):
+            hot_leave_out(self.keys, place)
+            return False
         memset(&self.findings[place], 0, sizeof(HotFindings))
+        return True
+
+    cdef bint grow(self, uint32_t place) noexcept:
+        """Make room for what is learnt of a key, and of others."""
+        cdef uint32_t room = max(self.room, <uint32_t>8)
+        while room <= place:
+            room *= 2
+        if not sample_grow(&self.findings, sizeof(HotFindings), self.room, room):
+            return False
+        self.room = room
         return True
 
     cdef void learn(self, const SampledKey *known) noexcept:
@@ -74,7 +85,7 @@ cdef class HotSample:
         if self.keys == NULL:
             return
         if event.what == SAMPLE_FLUSH:
-            for place in range(self.keys.in_use):
+            for place in range(min(self.keys.in_use, self.room)):
                 for index in range(MOST_LONGER):
                     hot_restart(&self.findings[place].paths[index], event.time_ns)
             return

@@ -170,3 +170,14 @@ def test_the_keys_that_most_hits_are_on_are_never_missed_by_a_survey() -> None:
         chosen.shuffle(hits)
         sample.survey_hits(hits)
         assert all(map(sample.heeds_changes, hot)), seed
+
+
+def test_memory_is_taken_for_the_keys_that_are_found() -> None:
+    sample = KeySample(1_000_000, 0, "LRU")
+    before = sample.memory_bytes
+    sample.survey_hits([hash_of(number, 0) for number in range(10_000)])
+    once = sample.memory_bytes
+    assert once - before < 8_000, "none of them was found"
+    for number in range(256):
+        sample.survey_hits([hash_of(number, 1)] * 60)
+    assert once < sample.memory_bytes < once + 80_000
