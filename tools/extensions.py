@@ -52,7 +52,11 @@ _COMPACT = [*_UNALIGNED, "-finline-limit=30"]
 Functions that Cython has in each module are called, not copied into each of their callers.
 """
 
-_OF_MANY_KEYS = {"glidecached.many_reads", "glidecached.advice.key_sample"}
+_OF_MANY_KEYS = {
+    "glidecached.advice.change_rates",
+    "glidecached.advice.key_sample",
+    "glidecached.many_reads",
+}
 """Modules with work for each of many keys, where calls of small functions would cost a tenth."""
 
 _RARE = {
@@ -67,7 +71,6 @@ _RARE = {
     "glidecache_shared.pool.restart.state_file",
     "glidecache_shared.pool.restart.takeover",
     "glidecache_shared.uninterrupted",
-    "glidecached.advice.change_rates",
     "glidecached.advice.sample_estimates",
     "glidecached.advice.sample_sources",
     "glidecached.advice.stale_reads",

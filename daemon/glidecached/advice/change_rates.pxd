@@ -7,6 +7,7 @@ from glidecached.advice.sampled_key cimport SampledKey
 
 cdef enum:
     RATES = 28
+    CURVE_POINTS = 401
 
 
 cdef struct StaleShare:
@@ -15,13 +16,17 @@ cdef struct StaleShare:
     double squared
 
 
+cdef void stale_curve(double spread, float *curve) noexcept nogil
+
+
 cdef class ChangeRates:
     cdef double rates[RATES]
     cdef double shares[RATES]
+    cdef double logs[RATES]
 
     cdef void fit(self, const SampledKey *keys, uint32_t count, HotSample hot, uint64_t threshold) noexcept
     cdef void likelihoods(self, const SampledKey *key, double *of_rates) noexcept nogil
-    cdef StaleShare share_of(self, const double *weights, double mean_age, double spread) noexcept nogil
+    cdef StaleShare share_of(self, const double *weights, double mean_age, const float *curve) noexcept nogil
     cdef StaleShare share_within(
         self, const double *weights, const SampledKey *key, double since_s, double mean_age, double spread) noexcept nogil
     cdef StaleShare share_on_path(

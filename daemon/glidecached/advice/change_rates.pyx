@@ -7,9 +7,10 @@ nonparametric maximum likelihood estimate of a mixture, by expectation maximisat
 likely each rate is for it: a key with few is drawn towards the rest.
 """
 
-from libc.math cimport exp, expm1, log, pow
+from libc.math cimport exp, expm1, log, log10, pow
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort
+from libc.string cimport memcpy
 
 from glidecached.advice.hot_keys cimport hot_path
 from glidecached.advice.hot_sample cimport HotSample
@@ -24,6 +25,10 @@ cdef enum:
 
 # The rates, besides 0: two and a half a factor of ten, from one a year.
 cdef double LOWEST = 3e-8
+cdef double RATES_OF_TEN = 2.5
+# Stale shares are drawn from a rate times an age of a millionth on, with so many points a factor of ten.
+cdef double CURVE_LOWEST = -6
+cdef double CURVE_STEPS = 40
 # A value that changes ten times between two refreshes looks like one that changes a thousand times. No rate that is
 # so far beyond what refreshes can show is believed: it would make reads stale at TTLs that are much shorter.
 cdef double MOST_CHANGES = 10
@@ -51,6 +56,13 @@ cdef double stale_share(double rate, double mean_age, double spread) noexcept no
     return 1 + exp(-low) * expm1(-width) / width
 
 
+cdef void stale_curve(double spread, float *curve) noexcept nogil:
+    """Fill in `stale_share` by the logarithm of the rate times the mean age: a line between the points is as good."""
+    cdef uint32_t i
+    for i in range(CURVE_POINTS):
+        curve[i] = <float>stale_share(1, pow(10, i / CURVE_STEPS + CURVE_LOWEST), spread)
+
+
 cdef inline void add_share(StaleShare *to, double weight, double share) noexcept nogil:
     to.expected += weight * share
     to.squared += weight * share * share
@@ -64,29 +76,41 @@ cdef class ChangeRates:
         self.rates[0] = 0
         self.shares[0] = 1
         for i in range(1, RATES):
-            self.rates[i] = LOWEST * pow(10, (i - 1) / 2.5)
+            self.rates[i] = LOWEST * pow(10, (i - 1) / RATES_OF_TEN)
+            self.logs[i] = log(self.rates[i])
             self.shares[i] = 0
 
     cdef void likelihoods(self, const SampledKey *key, double *of_rates) noexcept nogil:
         """Fill in how likely each rate makes what was found of a key, relative to the likeliest."""
         cdef double mean_s = key.changed_s / key.changed if key.changed else 0
-        cdef double best = -1e300
+        cdef double best = -1e300, mean_log = log(mean_s) if mean_s > 0 else 0, many
         cdef uint32_t i
         for i in range(RATES):
             of_rates[i] = -self.rates[i] * key.unchanged_s
             if key.changed:
-                of_rates[i] += key.changed * log(-expm1(-self.rates[i] * mean_s)) if i else -1e300
+                many = self.rates[i] * mean_s
+                # The logarithm of 1 - exp(-many): for most rates that is as near without it.
+                if i == 0:
+                    of_rates[i] = -1e300
+                elif many < 1e-3:
+                    of_rates[i] += key.changed * (self.logs[i] + mean_log - many / 2)
+                elif many < 30:
+                    of_rates[i] += key.changed * log(-expm1(-many))
             if key.written:
                 # Each of these is known: it counts as such, not as one or more.
-                of_rates[i] += key.written * log(self.rates[i]) if i else -1e300
+                of_rates[i] += key.written * self.logs[i] if i else -1e300
             best = max(best, of_rates[i])
         for i in range(RATES):
-            of_rates[i] = exp(of_rates[i] - best) if of_rates[i] > best - 60 else 0
+            many = of_rates[i] - best
+            of_rates[i] = 1 + many if many > -1e-3 else exp(many) if many > -60 else 0
 
     cdef void weigh(self, const SampledKey *key, double *of_rates) noexcept nogil:
         """Fill in the probability of each rate for a key."""
         cdef double total = 0
         cdef uint32_t i
+        if not key.changed and key.unchanged_s == 0:
+            memcpy(of_rates, self.shares, sizeof(self.shares))
+            return
         self.likelihoods(key, of_rates)
         for i in range(RATES):
             of_rates[i] *= self.shares[i]
@@ -94,13 +118,22 @@ cdef class ChangeRates:
         for i in range(RATES):
             of_rates[i] = of_rates[i] / total if total > 0 else self.shares[i]
 
-    cdef StaleShare share_of(self, const double *weights, double mean_age, double spread) noexcept nogil:
-        """Return the share of a key's hits that are stale, at ages that are uniform around a mean: see `stale_share`."""
+    cdef StaleShare share_of(self, const double *weights, double mean_age, const float *curve) noexcept nogil:
+        """Return the share of a key's hits that are stale, at ages that are uniform around a mean, by a `stale_curve`."""
         cdef StaleShare found = StaleShare(0, 0)
+        cdef double place = CURVE_STEPS * (log10(LOWEST * mean_age) - CURVE_LOWEST) if mean_age > 0 else -1e9
+        cdef double part
         cdef uint32_t i
+        cdef int at
         for i in range(1, RATES):
-            if weights[i] > LEAST_WEIGHT:
-                add_share(&found, weights[i], stale_share(self.rates[i], mean_age, spread))
+            if weights[i] > LEAST_WEIGHT and place > 0:
+                at = <int>place
+                if at >= CURVE_POINTS - 1:
+                    add_share(&found, weights[i], 1)
+                else:
+                    part = place - at
+                    add_share(&found, weights[i], curve[at] + part * (curve[at + 1] - curve[at]))
+            place += CURVE_STEPS / RATES_OF_TEN
         return found
 
     cdef StaleShare share_within(
@@ -108,12 +141,11 @@ cdef class ChangeRates:
         """Return what `share_of` does, for entries that end no later than the real one.
 
         Then it is known in which of the times between refreshes the value has changed, but for the last `since_s`.
+        The key was refreshed, and no client of this host writes to it.
         """
         cdef StaleShare found = StaleShare(0, 0)
         cdef double known_s = key.changed_s + key.unchanged_s, usual
         cdef uint32_t i
-        if key.written or known_s <= 0:
-            return self.share_of(weights, mean_age, spread)
         for i in range(1, RATES):
             if weights[i] > LEAST_WEIGHT:
                 usual = stale_share(self.rates[i], mean_age, spread)
@@ -184,11 +216,12 @@ cdef class ChangeRates:
             for j in range(taken):
                 row = table + j * RATES
                 total = 0
-                for i in range(RATES):
+                for i in range(most):
                     total += row[i] * self.shares[i]
                 if total > 0:
-                    for i in range(RATES):
-                        found[i] += row[i] * self.shares[i] / total
+                    total = 1 / total
+                    for i in range(most):
+                        found[i] += row[i] * self.shares[i] * total
             for i in range(RATES):
                 self.shares[i] = found[i] / taken
         free(table)

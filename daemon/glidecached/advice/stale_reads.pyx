@@ -13,7 +13,7 @@ from libc.math cimport sqrt
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 
-from glidecached.advice.change_rates cimport RATES, ChangeRates, StaleShare
+from glidecached.advice.change_rates cimport RATES, ChangeRates, StaleShare, stale_curve
 from glidecached.advice.hot_keys cimport HOT_NONE, hot_find, hot_hits, hot_path
 from glidecached.advice.hot_sample cimport HotFindings
 from glidecached.advice.key_sample cimport KeySample
@@ -42,6 +42,7 @@ cdef class StaleReads:
         self.share_of_keys = sample.threshold / 4294967296.0
         self.now_ns = sample.now_ns + sample.away_ns
         self.known_count = 0
+        stale_curve(1, self.hot_curve)
         for index in range(sample.pool_count):
             if sample.points[index].ages and sample.refreshes > 0 and hit_rates[index] is not None:
                 self.pools[index].hit_rate = hit_rates[index]
@@ -70,6 +71,7 @@ cdef class StaleReads:
             index = self.known[number]
             reads = &self.pools[index]
             reads.spread = age_spread(sample, index)
+            stale_curve(reads.spread, reads.curve)
             reads.retired = sample.retired_lookups - sample.retired_by_pool[index]
             reads.hits = reads.retired
             for key in range(sample.room):
@@ -94,7 +96,7 @@ cdef class StaleReads:
             for number in range(self.known_count):
                 own = seen * real_hits / self.surveyed
                 age = hot_age(sample, self.known[number], place, &own)
-                share = self.share_of_hot(weights, self.known[number], place, age, 1)
+                share = self.share_of_hot(weights, self.known[number], place, age, 1, self.hot_curve)
                 reads = &self.pools[self.known[number]]
                 add_key(&reads.hot, own, share.expected, 1.0 / seen)
                 reads.doubt += own * own * doubt_of(share)
@@ -121,9 +123,9 @@ cdef class StaleReads:
                     continue
                 age = real_age(sample, index, sample.pools[index].ages[key] / own)
                 if place != HOT_NONE:
-                    share = self.share_of_hot(weights, index, place, age, reads.spread)
+                    share = self.share_of_hot(weights, index, place, age, reads.spread, reads.curve)
                 else:
-                    share = self.changes.share_of(weights, age, reads.spread)
+                    share = self.changes.share_of(weights, age, reads.curve)
                 reads.stale += own * share.expected
                 reads.doubt += own * own * doubt_of(share)
                 reads.weight += sqrt(own)
@@ -133,7 +135,8 @@ cdef class StaleReads:
                     add_key(&reads.alike, own, share.expected, 1)
 
     cdef StaleShare share_of_hot(
-        self, const double *weights, uint32_t index, uint32_t place, double mean_age, double spread) noexcept:
+        self, const double *weights, uint32_t index, uint32_t place, double mean_age, double spread, const float *curve
+    ) noexcept:
         """Return the share of a hot key's hits that are stale: where that is known, as it was found to have changed."""
         cdef KeySample sample = self.sample
         cdef const HotFindings *found = &sample.hot.findings[place]
@@ -148,11 +151,12 @@ cdef class StaleReads:
             ):
                 return self.changes.share_on_path(weights, &found.key, path, since_s)
         # Where long times pass between refreshes, hits are few in these, and not spread over them.
-        if sample.pools[index].ttl_ns <= sample.pools[0].ttl_ns and (
-            found.key.changed_s * 1e9 <= MOST_OF_TTL * found.key.changed * sample.pools[0].ttl_ns
+        if sample.pools[index].ttl_ns <= sample.pools[0].ttl_ns and not found.key.written and (
+            0 < found.key.changed_s + found.key.unchanged_s
+            and found.key.changed_s * 1e9 <= MOST_OF_TTL * found.key.changed * sample.pools[0].ttl_ns
         ):
             return self.changes.share_within(weights, &found.key, since_s, mean_age, spread)
-        return self.changes.share_of(weights, mean_age, spread)
+        return self.changes.share_of(weights, mean_age, curve)
 
     cdef tuple share_in(self, uint32_t index):
         """Return the share of stale reads in one simulated pool, and its standard error."""
