@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from glidecached.formatting import share
@@ -50,7 +51,7 @@ def recommendations(
     doubt = report["expected_stale_error"] or 0.0
     found = (
         size_advice(now, by_size),
-        ttl_advice(now, by_ttl, doubt),
+        ttl_advice(now, by_ttl, doubt, report["seconds"] * 1000),
         policy_advice(now, report["by_policy"]),
     )
     return [advice for advice in found if advice is not None]
@@ -83,10 +84,14 @@ def size_advice(now: Mapping[str, Any], by_size: Sequence[Mapping[str, Any]]) ->
 
 
 def ttl_advice(
-    now: Mapping[str, Any], by_ttl: Sequence[Mapping[str, Any]], doubt: float = 0.0
+    now: Mapping[str, Any],
+    by_ttl: Sequence[Mapping[str, Any]],
+    doubt: float = 0.0,
+    seen_ms: float = math.inf,
 ) -> dict[str, Any] | None:
     """Return a shorter TTL where many reads are stale, or a longer one where few are and it serves more hits.
 
+    A longer one is no longer than `seen_ms`, the time of the traffic so far: nobody has seen what changes later.
     `doubt` is the error to expect of a share of stale reads: many are stale only if that many less were still many.
     """
     known = [each for each in by_ttl if each["stale_reads"] is not None]
@@ -119,6 +124,7 @@ def ttl_advice(
         if now["entry_ttl_ms"]
         and (each["entry_ttl_ms"] > now["entry_ttl_ms"] or not each["entry_ttl_ms"])
         and each["stale_reads"] <= FEW_STALE
+        and (each["entry_ttl_ms"] or math.inf) <= seen_ms
     ]
     if not longer:
         return None

@@ -88,7 +88,11 @@ def _cache_lines(name: str, report: Mapping[str, Any], width: int | None) -> Ite
     )
     yield f"{_INDENT}policy: {policies}"
     if report["changed_refreshes"] is not None:
-        yield f"{_INDENT}refreshes that brought another value: {formatting.share(report['changed_refreshes'])}"
+        text = f"refreshes that brought another value: {formatting.share(report['changed_refreshes'])}"
+        doubt = report.get("expected_stale_error")
+        if doubt is not None:
+            text += f"; expected error of the stale shares {doubt * 100:.1f} points"
+        yield from _wrapped(text)
     elif all(each["stale_reads"] is None for each in report["by_ttl"]):
         yield from _wrapped("no value was read from the server twice so far, so stale reads are not known")
     yield from _wrapped(_writes(report))

@@ -84,6 +84,14 @@ def test_no_ttl_at_all_may_be_the_best() -> None:
     assert advice["to"] == 0
 
 
+def test_a_ttl_that_is_longer_than_the_traffic_is_not_advised() -> None:
+    points = ttls((60_000, 0.8, 0.0), (600_000, 0.85, 0.0), (0, 0.9, 0.0))
+    assert ttl_advice(NOW, points, seen_ms=599_999) is None
+    advice = ttl_advice(NOW, points, seen_ms=600_000)
+    assert advice is not None
+    assert advice["to"] == 600_000
+
+
 def test_policy_needs_a_point() -> None:
     assert policy_advice(NOW, {"LRU": 0.8, "LFU": 0.809}) is None
     advice = policy_advice(NOW, {"LRU": 0.8, "LFU": 0.82})
