@@ -226,7 +226,7 @@ class Pool:
             self._coming, entry_ttl_ms=settings.entry_ttl_ms, server_ttl=settings.server_ttl
         )
         self._describe()
-        follow_settings(self, wanted=self._wants_sample)
+        self.sampling = follow_settings(self.entries, self.settings, wanted=self._wants_sample)
         if self.shuts_out or settings != self.settings:
             self._copy = GenerationCopy(
                 self.key,
@@ -279,7 +279,7 @@ class Pool:
         self._refusals = 0
         self.settings, self._files_are_for = self._coming, self.admission
         self.entries.server_ttl = self.settings.server_ttl
-        follow_settings(self, wanted=self._wants_sample)
+        self.sampling = follow_settings(self.entries, self.settings, wanted=self._wants_sample)
         self._describe()
         self._dispose(before)
 
@@ -418,7 +418,7 @@ class Pool:
     def sample(self, *, wanted: bool) -> None:
         """Sample its traffic for advice from now on, or no more. A pool without metrics is not sampled."""
         self._wants_sample = wanted
-        follow_settings(self, wanted=wanted)
+        self.sampling = follow_settings(self.entries, self.settings, wanted=wanted)
 
     def hottest(self, count: int, most_key_bytes: int) -> list[HotEntry]:
         """Return the entries that would be evicted last, the hottest first."""
@@ -474,7 +474,8 @@ class Pool:
         if self.ended or (self.key.name is None and self.end_if_unheld()):
             return
         self.continue_resize(None)
-        stop_sampling(self)
+        self.sampling = None
+        stop_sampling(self.entries)
         self.entries.end()
         if not self.entries.store.seal():
             logger.warning(
@@ -489,7 +490,8 @@ class Pool:
         return self._lease.file
 
     def _end_store(self) -> None:
-        stop_sampling(self)
+        self.sampling = None
+        stop_sampling(self.entries)
         self.entries.end()
         self._stop_resize()
         self.entries.store.retire()
