@@ -45,7 +45,7 @@ class PopularKeys:
     """The hits on the keys that are read most, as many as a bound has room for: an LFU pool keeps these.
 
     `keys` has the number of lookups of each, and its charge in bytes. One key's part of a bound is the newest entry's,
-    which the next one evicts. Each key stands for 1 / `share` keys, with all their bytes.
+    which the next one evicts. Each key represents 1 / `share` keys, with all their bytes.
     """
 
     def __init__(self, keys: Iterable[tuple[int, float]], share: float = 1.0) -> None:

@@ -91,7 +91,7 @@ def ttl_advice(
 ) -> dict[str, Any] | None:
     """Return a shorter TTL where many reads are stale, or a longer one where few are and it serves more hits.
 
-    A longer one is no longer than `seen_ms`, the time of the traffic so far: nobody has seen what changes later.
+    A longer one is no longer than `seen_ms`, the time of the traffic so far: what changes later has not been seen.
     `doubt` is the error to expect of a share of stale reads: many are stale only if that many less were still many.
     """
     known = [each for each in by_ttl if each["stale_reads"] is not None]

@@ -46,4 +46,4 @@ class SampleEstimates:
         """Return the number of sampled lookups that came so soon after the key's last."""
 
     def popularity(self) -> list[tuple[int, float]]:
-        """Return, of each sampled key, its lookups, and what it and those that it stands for are charged in bytes."""
+        """Return, of each sampled key, its lookups, and what it and those that it represents are charged in bytes."""

@@ -42,8 +42,8 @@ class SamplingTurns:
 
     def _add(self, more: list[PoolSampling]) -> None:
         idle = not self._waiting
-        waiting = set(map(id, self._waiting))
-        self._waiting += [sampling for sampling in more if id(sampling) not in waiting]
+        waiting = {id(sampling): sampling for sampling in [*self._waiting, *more]}
+        self._waiting = list(waiting.values())
         if idle and self._waiting:
             self._turn()
 
