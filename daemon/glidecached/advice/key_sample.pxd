@@ -11,6 +11,10 @@ from glidecached.advice.sampled_key cimport SampledKey
 cdef enum:
     MOST_SIMULATIONS = 24
 
+cdef extern from *:
+    # The TTL of simulated pools without one. It is a time, so that entries have ages.
+    const int64_t FOREVER_NS "(INT64_C(1) << 61)"
+
 
 cdef class KeySample:
     cdef SampledKey *keys
@@ -46,6 +50,10 @@ cdef class KeySample:
     cdef double won[MOST_SIMULATIONS]
     cdef double new_misses
     cdef double new_misses_between
+    # Stores between windows, and those of them that the pool without a bound misses too. Its clock never stands still:
+    # it evicts nothing, so that no hit that was not seen matters.
+    cdef double stored_between
+    cdef double missed_between
     cdef readonly double known_stale_hits
     cdef readonly double assumed_hits  # of keys that the pool had before the sample knew them: all simulations hit
     cdef readonly double refreshes
@@ -70,7 +78,9 @@ cdef class KeySample:
     cdef uint32_t find(self, uint64_t hash) noexcept nogil
     cdef uint32_t enter(self, uint64_t hash) noexcept nogil
     cdef bint grow(self) noexcept nogil
-    cdef uint16_t *chain_of(self, uint64_t hash) noexcept nogil
+    cdef inline uint16_t *chain_of(self, uint64_t hash) noexcept nogil:
+        return &self.chains[(hash >> 32) & self.chain_mask]
+
     cdef void make_room(self) noexcept nogil
     cdef uint32_t retire(self) noexcept nogil
     cdef void sample_fewer(self) noexcept nogil
@@ -80,7 +90,11 @@ cdef class KeySample:
     cdef void looked_up(self, uint32_t key, bint hit, bint first) noexcept nogil
     cdef void stored(self, uint32_t key, const sample_event *event) noexcept nogil
     cdef void known(self, uint32_t key, const sample_event *event) noexcept nogil
-    cdef int64_t age_of(self, uint64_t hash) noexcept nogil
+    cdef inline int64_t age_of(self, uint64_t hash) noexcept nogil:
+        """Return an age for an entry that was stored before the sample knew of it: any within the TTL, by chance."""
+        cdef int64_t ttl_ns = self.pools[0].ttl_ns
+        return <int64_t>((hash >> 32) / 4294967296.0 * ttl_ns) if ttl_ns < FOREVER_NS else 0
+
     cdef void recharge(self, uint32_t key, uint32_t charge) noexcept nogil
     cdef void simulate_store(self, uint32_t key, mini_pool *pool, int64_t at_ns) noexcept nogil
     cdef list leaving_order(self)

@@ -14,8 +14,8 @@ from glidecache_shared.pool.layout cimport gpool_charge
 from glidecached.advice.hot_sample cimport HotSample
 from glidecached.advice.mini_pool cimport (
     SAMPLE_KEYS, SAMPLE_NONE, SAMPLE_ROOM,
-    mini_clear, mini_close, mini_grow, mini_is_live, mini_is_present, mini_lookup, mini_may_store_between, mini_memory,
-    mini_open, mini_order, mini_pool, mini_remove, mini_scale, mini_store, sample_grow,
+    mini_clear, mini_close, mini_end, mini_grow, mini_is_live, mini_is_present, mini_lookup, mini_may_store_between,
+    mini_memory, mini_open, mini_order, mini_pool, mini_remove, mini_scale, mini_store, sample_grow,
 )
 from glidecached.advice.reuse_curves cimport (
     reuse_begin, reuse_close, reuse_curves, reuse_forget, reuse_grow, reuse_lookup, reuse_memory, reuse_scale,
@@ -29,7 +29,7 @@ from glidecached.advice.sampled_key cimport (
 )
 
 from glidecached.advice.advice_report import advice_report
-from glidecached.advice.simulated_points import simulated_points
+from glidecached.advice.simulated_points import UNBOUNDED_POINT, simulated_points
 
 LOOKUP_HIT, LOOKUP_MISS, STORE, KNOWN = SAMPLE_LOOKUP_HIT, SAMPLE_LOOKUP_MISS, SAMPLE_STORE, SAMPLE_KNOWN
 WRITE, FORGET, FLUSH, PAUSE, RESUME = SAMPLE_WRITE, SAMPLE_FORGET, SAMPLE_FLUSH, SAMPLE_PAUSE, SAMPLE_RESUME
@@ -43,9 +43,8 @@ cdef enum:
     # That is looked at after each of so many.
     MEASURED_LOOKUPS = 2500
 
+cdef uint32_t UNBOUNDED = UNBOUNDED_POINT
 cdef uint64_t ALL_KEYS = <uint64_t>1 << 32
-# The TTL of simulated pools without one. It is a time, so that entries have ages.
-cdef int64_t FOREVER_NS = <int64_t>1 << 61
 
 
 cdef class KeySample:
@@ -114,7 +113,8 @@ cdef class KeySample:
         for index in range(MOST_SIMULATIONS):
             self.retired_by_pool[index] = self.retired_age_means[index] = self.won[index] = 0
         self.retired_lookups = self.retired_misses = self.retired_count = self.retired_bytes = 0
-        self.new_misses = self.new_misses_between = self.known_stale_hits = self.assumed_hits = 0
+        self.stored_between = self.missed_between = self.new_misses = self.new_misses_between = 0
+        self.known_stale_hits = self.assumed_hits = 0
         self.exact_lookups = self.exact_misses = self.seconds = 0
         self.all_lookups = self.all_misses = self.all_seconds = 0
         self.began_ns = -1
@@ -174,6 +174,7 @@ cdef class KeySample:
         self.now_ns = (event.time_ns if self.paused_ns < 0 else self.paused_ns) - self.away_ns
         if self.began_ns < 0:
             self.began_ns = self.window_began_ns = self.now_ns
+        self.pools[UNBOUNDED].ahead_ns = event.time_ns - self.now_ns
         if event.what != SAMPLE_LOOKUP_HIT and event.what != SAMPLE_LOOKUP_MISS:
             self.hot.hear(event)
         if event.what == SAMPLE_FLUSH:
@@ -234,7 +235,7 @@ cdef class KeySample:
             &self.reuse, key, self.charges[key], self.now_ns, self.threshold / <double>ALL_KEYS,
             self.pools[0].bound_bytes, self.pools[0].ttl_ns)
         for index in range(self.pool_count):
-            if mini_lookup(&self.pools[index], key, self.now_ns, at.life_ns):
+            if mini_lookup(&self.pools[index], key, self.now_ns + self.pools[index].ahead_ns, at.life_ns):
                 self.won[index] += not hit
                 continue
             if hit:
@@ -252,6 +253,9 @@ cdef class KeySample:
         self.recharge(key, <uint32_t>gpool_charge(event.key_bytes, event.payload_bytes))
         at.server_end_ns = self.now_ns + event.life_ns if event.life_ns > 0 else 0
         at.life_ns = max(at.life_ns, event.life_ns)
+        if self.paused_ns >= 0:
+            self.stored_between += 1
+            self.missed_between += not mini_end(&self.pools[UNBOUNDED], key, event.time_ns)
         for index in range(self.pool_count):
             if not mini_is_present(&self.pools[index], key) and (at.pending >> index & 1 or (
                 # Between windows a miss is only known by its store.
@@ -271,11 +275,6 @@ cdef class KeySample:
             if not mini_is_present(&self.pools[index], key):
                 self.simulate_store(key, &self.pools[index], self.now_ns - self.age_of(event.hash))
 
-    cdef int64_t age_of(self, uint64_t hash) noexcept nogil:
-        """Return an age for an entry that was stored before the sample knew of it: any within the TTL, by chance."""
-        cdef int64_t ttl_ns = self.pools[0].ttl_ns
-        return <int64_t>((hash >> 32) / 4294967296.0 * ttl_ns) if ttl_ns < FOREVER_NS else 0
-
     cdef void recharge(self, uint32_t key, uint32_t charge) noexcept nogil:
         """Entries count by the charge of the last store: those of the same value in other simulations too."""
         cdef double change = <double>charge - self.charges[key]
@@ -292,15 +291,15 @@ cdef class KeySample:
     cdef void simulate_store(self, uint32_t key, mini_pool *pool, int64_t at_ns) noexcept nogil:
         """Store an absent entry, as of the time `at_ns`."""
         cdef SampledKey *at = &self.keys[key]
-        cdef int64_t ends_ns = at_ns + pool.ttl_ns
+        cdef int64_t ends_ns = at_ns + pool.ahead_ns + pool.ttl_ns
         cdef int64_t server_end_ns
         cdef bint limited = False
         if self.server_ttl and at.life_ns > 0:
             # A life that has ended since the last store began again at some time.
-            server_end_ns = at.server_end_ns if at.server_end_ns > self.now_ns else at_ns + at.life_ns
+            server_end_ns = (at.server_end_ns if at.server_end_ns > self.now_ns else at_ns + at.life_ns) + pool.ahead_ns
             limited = server_end_ns < ends_ns
             ends_ns = min(ends_ns, server_end_ns)
-        if ends_ns > self.now_ns:
+        if ends_ns > self.now_ns + pool.ahead_ns:
             mini_store(pool, key, ends_ns, limited)
 
     # ---- hot keys, sampled or not
@@ -371,9 +370,6 @@ cdef class KeySample:
     cdef void make_room(self) noexcept nogil:
         if self.retire() < self.room // FREE_PART:
             self.lower_threshold(self.room - self.room // FREE_PART)
-
-    cdef uint16_t *chain_of(self, uint64_t hash) noexcept nogil:
-        return &self.chains[(hash >> 32) & self.chain_mask]
 
     cdef bint grow(self) noexcept nogil:
         """Make room for twice as many keys. Return whether there is more: not beyond the bound, or without memory."""
@@ -447,7 +443,7 @@ cdef class KeySample:
             return False
         for index in range(self.pool_count):
             # An expired entry takes room where there is a bound.
-            if mini_is_live(&self.pools[index], key, self.now_ns) or (
+            if mini_is_live(&self.pools[index], key, self.now_ns + self.pools[index].ahead_ns) or (
                 self.pools[index].bound_bytes != 0 and mini_is_present(&self.pools[index], key)
             ):
                 return False
@@ -470,6 +466,8 @@ cdef class KeySample:
         self.retired_bytes *= kept
         self.new_misses *= kept
         self.new_misses_between *= kept
+        self.stored_between *= kept
+        self.missed_between *= kept
         self.known_stale_hits *= kept
         self.assumed_hits *= kept
         self.refreshes *= kept

@@ -57,6 +57,8 @@ typedef struct {
     double share; /* of all keys that are sampled */
     double scaled_bytes;
     double used_bytes;
+    int64_t ahead_ns; /* of its clock, before the other pools' */
+    bool evicts;      /* has evicted */
     double between_bytes; /* of new keys that others were evicted for since the last window */
     double age_squares; /* of ages at which lookups have hit, in s², added */
     mini_entry *entries;
@@ -275,6 +277,15 @@ static inline void mini_remove(mini_pool *pool, uint32_t key) {
     pool->used_bytes -= pool->charges[key];
 }
 
+/* Whether a pool has a live entry; an expired one leaves. */
+static inline bool mini_end(mini_pool *pool, uint32_t key, int64_t now_ns) {
+    if (mini_is_live(pool, key, now_ns))
+        return true;
+    if (mini_is_present(pool, key))
+        mini_remove(pool, key);
+    return false;
+}
+
 /* Whether a lookup finds a live entry; an expired one leaves. `life_ns` is how long the server lets the key live. */
 static inline bool mini_lookup(mini_pool *pool, uint32_t key, int64_t now_ns, int64_t life_ns) {
     mini_entry *entry = &pool->entries[key];
@@ -309,6 +320,7 @@ static inline void mini_store(mini_pool *pool, uint32_t key, int64_t ends_ns, bo
             if (over <= 0 || over < 0.5 * (1 - pool->share) * pool->charges[victim])
                 break;
             mini_remove(pool, victim);
+            pool->evicts = true;
         }
     }
     entry->ends_ns = ends_ns;

@@ -25,6 +25,8 @@ cdef extern from "mini_pool.h" nogil:
         mini_list *lists
         double age_squares
         double used_bytes
+        int64_t ahead_ns
+        bint evicts
         double between_bytes
         mini_entry *entries
         const uint32_t *charges
@@ -45,3 +47,4 @@ cdef extern from "mini_pool.h" nogil:
     bint mini_lookup(mini_pool *pool, uint32_t key, int64_t now_ns, int64_t life_ns)
     void mini_store(mini_pool *pool, uint32_t key, int64_t ends_ns, bint limited)
     void mini_remove(mini_pool *pool, uint32_t key)
+    bint mini_end(mini_pool *pool, uint32_t key, int64_t now_ns)

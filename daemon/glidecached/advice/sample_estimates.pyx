@@ -10,6 +10,7 @@ from libc.math cimport sqrt
 from libc.stdint cimport uint32_t
 
 from glidecached.advice.key_sample cimport MOST_SIMULATIONS, KeySample
+from glidecached.advice.mini_pool cimport mini_pool
 from glidecached.advice.reuse_curves cimport reuse_until
 from glidecached.advice.sampled_key cimport KEY_IN_USE
 from glidecached.advice.stale_reads cimport StaleReads
@@ -64,7 +65,7 @@ cdef class SampleEstimates:
             miss_rate = sample.all_misses / sample.all_lookups if sample.all_lookups > 0 else missed / looked_up
             self.window_change = abs(miss_rate - missed / looked_up)
             self.own_error = abs(own_misses(sample) - sampled_misses) / max(self.sampled_lookups, 1)
-            self._rates(sample, share, looked_up, missed, miss_rate)
+            self._rates(sample, share, looked_up, missed, miss_rate, sampled_misses)
         else:
             self.hit_rates = [None] * len(self.points)
             self.errors = [0.0] * len(self.points)
@@ -85,7 +86,8 @@ cdef class SampleEstimates:
             for key in range(sample.room) if sample.keys[key].flags & KEY_IN_USE and sample.keys[key].lookups > 1
         ]
 
-    cdef void _rates(self, KeySample sample, double share, double looked_up, double missed, double miss_rate):
+    cdef void _rates(
+        self, KeySample sample, double share, double looked_up, double missed, double miss_rate, double sampled_misses):
         """Fill in hit rates and their errors, from the numbers of lookups and misses while it was sampled.
 
         `miss_rate` is the real pool's over all the time.
@@ -119,11 +121,24 @@ cdef class SampleEstimates:
             residual = squares[index] - 2 * slope * products[index] + slope * slope * squares[0]
             residual *= (count + sample.retired_count) / max(count, 1)
             change = misses - missed
-            if self.lookups > looked_up:
+            if self.lookups > looked_up and (index == UNBOUNDED or keeps_all(sample, index)):
+                other = sums[UNBOUNDED] + sample.retired_by_pool[UNBOUNDED] + sample.missed_between
+                change = (other - sampled_misses - sample.stored_between) / share * looked_up / self.lookups
+            elif self.lookups > looked_up:
                 change += change_between(sample, index, change, looked_up, missed, miss_rate * self.lookups)
                 change *= looked_up / self.lookups
             self.hit_rates.append(1 - min(max(miss_rate + change / looked_up, 0), 1))
             self.errors.append(sqrt(max(residual, 0) * (1 - share)) / share / looked_up)
+        for index in range(1, UNBOUNDED):
+            self.hit_rates[index] = min(self.hit_rates[index], self.hit_rates[UNBOUNDED])
+
+
+cdef bint keeps_all(KeySample sample, uint32_t index) noexcept:
+    """Return whether a pool is as one without a bound: larger than the real one, and it has never evicted."""
+    cdef const mini_pool *pool = &sample.pools[index]
+    cdef const mini_pool *real = &sample.pools[0]
+    return index != 0 and not pool.evicts and pool.bound_bytes >= real.bound_bytes and (
+        pool.ttl_ns == real.ttl_ns and pool.is_lfu == real.is_lfu)
 
 
 cdef double own_misses(KeySample sample) noexcept:

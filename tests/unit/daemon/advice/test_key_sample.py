@@ -175,6 +175,20 @@ def test_keys_that_are_new_between_windows_are_missed_by_every_pool() -> None:
     }
 
 
+@pytest.mark.parametrize("policy", ["LRU", "LFU"])
+def test_without_a_bound_entries_end_also_while_no_window_is_open(policy: str) -> None:
+    """What is larger than all keys misses each key once a TTL: neither late, as windows alone would say, nor twice."""
+    load = replace(SMALL, keys=4_000, skew=0.6, ttl_s=1.0, rate=25_000.0, lookups=80_000, one_hit=0)
+    trace = make_trace(load, 3)
+    bound = bound_of(trace)
+    report = run_sampled(trace, bound, policy).sample.report()
+    assert report["sampled_time"] < 0.6
+    for point in report["by_size"][-2:]:
+        size = point["max_cache_kb"]
+        truth = replayed(trace, size and size * KB, NS, policy).hit_rate
+        assert point["hit_rate"] == pytest.approx(truth, abs=0.01), point
+
+
 def test_sample_is_bounded_in_keys_and_memory() -> None:
     sample = KeySample(1 << 20, 60 * NS, "LFU")
     last = sample.threshold
