@@ -1,4 +1,4 @@
-"""How near the advice is to the truth: hit rates and stale reads that it predicts, beside replays of the whole traffic.
+"""The accuracy of advice: hit rates and stale reads that it predicts, beside replays of the whole traffic.
 
 Each workload is sent through a pool whose traffic is sampled. The sample's report is held against an exact replay of
 all lookups at each of its points (tests/support/exact_replay.py). Where libCacheSim simulates the same thing (LRU, no

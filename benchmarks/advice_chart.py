@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 COLUMNS = 4
 COLOURS = {"LRU": "#3f7ea6", "LFU": "#c8402f"}
 UNBOUNDED_FACTOR = 8
-"""Where a pool without a bound is drawn, in multiples of today's."""
+"""The place of a pool without a bound, in multiples of today's."""
 
 
 def draw(results: list[dict[str, Any]], path: Path) -> None:

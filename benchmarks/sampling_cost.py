@@ -1,4 +1,4 @@
-"""What sampling for advice costs: a hit's time, and the daemon's: `make bench-sampling`.
+"""The cost of sampling for advice: a hit's time, and the daemon's: `make bench-sampling`.
 
 Two daemons, one with advice and one without, each with a cache of the same keys. Workers read random keys, in slices
 that change between the two, so that whatever else the machine does meets both. Of each slice: processor time of the

@@ -1,4 +1,4 @@
-"""What real clients leave for the advice, by real daemons: every lookup, and every write to a cached key."""
+"""The samples that real clients leave for real daemons: every lookup, and every write to a cached key."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def asked(daemon: Daemon, name: str) -> dict[str, Any] | None:
 
 
 def private_bytes(daemon: Daemon) -> int:
-    """What the daemon has in memory of its own, without files and shared memory."""
+    """The daemon's own memory, without files and shared memory."""
     status = Path(f"/proc/{daemon.process.pid}/status").read_text()
     return int(status.split("RssAnon:")[1].split()[0]) * 1024
 
@@ -206,7 +206,7 @@ def private_bytes(daemon: Daemon) -> int:
 def test_idle_caches_cost_next_to_no_memory(
     start_daemon: Callable[..., Daemon], own_valkey: ValkeyServer
 ) -> None:
-    """A sample takes memory with its first key: 200 caches that nobody reads cost what they cost without advice."""
+    """A sample takes memory with its first key: 200 caches that no client reads cost what they cost without advice."""
     idle, used = 200, {}
     for enabled in (True, False):
         daemon = start_daemon(

@@ -131,7 +131,7 @@ def _truncate_and_grow(descriptor: int, size: int, chance: random.Random) -> Non
 
 
 def _ring(descriptor: int, size: int, chance: random.Random) -> None:
-    """Whole samples of any keys, times and sorts, at positions that are taken; sometimes the head goes anywhere."""
+    """Complete samples of any keys, times and sorts, at positions that are taken; sometimes the head goes anywhere."""
     at = size - SAMPLES * SAMPLE_BYTES
     head = at - HEAD_BYTES
     position = int.from_bytes(os.pread(descriptor, 8, head), "little")

@@ -1,4 +1,4 @@
-"""The sample ring under real processes: what each has left arrives, whoever forks or is killed; the loss is exact."""
+"""The sample ring under real processes: what each has left arrives, through forks and kills; the loss is exact."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_reader_whose_store_is_gone_stops_by_itself(
     with RingFile.open(store.pool_path, store.board_path) as ring:
         start_worker("count_hits", **files(store), hits=20_000, threads=1, key="k").result()
         taken = ring.next
-        assert taken == ring.published.until, "nobody has taken anything meanwhile"
+        assert taken == ring.published.until, "the daemon has taken nothing meanwhile"
     assert store.metrics().hits == 20_000
     settle(sampling)
     assert sampling.arrived == taken

@@ -103,7 +103,7 @@ return Array.from(document.querySelectorAll("figure"))
 
 
 def check_narrow_windows(browser: Browser) -> None:
-    """Nothing stands out of a telephone's screen, nor a chart's figures into the next chart at any width."""
+    """Nothing extends beyond a telephone's screen, nor a chart's figures into the next chart at any width."""
     size: dict[str, Any] = {"height": 800, "deviceScaleFactor": 1, "mobile": False}
     for width in (360, 600, 768, 900, 1200):
         browser.command("Emulation.setDeviceMetricsOverride", width=width, **size)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class ReplayResult:
-    """What a replay has counted."""
+    """The counts of a replay."""
 
     lookups: int = 0
     hits: int = 0

@@ -22,7 +22,7 @@ _SAMPLE = struct.Struct("=QQQ")
 
 
 class Published(NamedTuple):
-    """What the header says of the sample."""
+    """The header's words on the sample."""
 
     threshold: int
     until: int

@@ -38,7 +38,7 @@ def hash_of(key: int, seed: int) -> int:
 
 @dataclass
 class SampledRun:
-    """What a run leaves: the sample, and what the real pool has counted."""
+    """The result of a run: the sample, and the counts of the real pool."""
 
     sample: KeySample
     real: ReplayResult

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "operator.md"
 OPEN_MAPS = ("daemon.refused", "upstreams[].redirections", "caches[].advice")
-"""What has a key for each thing that has happened, and what another page describes."""
+"""Maps with a key for each thing that has happened, and parts that another page describes."""
 
 
 def keys(value: Any, path: str = "") -> Iterator[str]:

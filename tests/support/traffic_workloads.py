@@ -48,7 +48,7 @@ class Workload:
     rate: float = 2_000.0
     """Lookups a second."""
     lives_s: tuple[tuple[float, float], ...] = ()
-    """How long keys live on the server, in s, with the share of keys of each; empty: as long as there are any."""
+    """The lives of keys on the server, in s, with the share of keys of each; empty: as long as there are any."""
     change_rates: tuple[float, float] = (0.0, 0.0)
     """The lowest and the highest rate at which a key's value changes, a second; the logarithm is uniform between."""
 

@@ -1,4 +1,4 @@
-"""How often values change on the server, from what refreshes of sampled keys have found.
+"""The rates at which values change on the server, from what refreshes of sampled keys have found.
 
 At a refresh the daemon knows for how long it had the last payload, and whether that has changed since; not when, nor how
 often. With a rate of change r, a payload has not changed after a time t with probability exp(-r t). Each key has a rate of

@@ -32,7 +32,7 @@ static inline void hot_follow(hot_path *path, int64_t life_ns, int64_t from_ns, 
     double whole = (double)(until_ns - from_ns);
     path->total_s += whole * 1e-9;
     while (from_ns < until_ns) {
-        /* What nobody reads for many lives does not come again with each. */
+        /* A key that no client reads for many lives is not stored again with each. */
         if (life_ns < (until_ns - from_ns) / 64)
             from_ns = until_ns - (until_ns - from_ns) % life_ns;
         int64_t ends_ns = path->begins_ns + life_ns;

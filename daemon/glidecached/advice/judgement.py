@@ -88,7 +88,7 @@ def stale_reads(report: Mapping[str, Any]) -> float | None:
 
 
 class MemoryStep(NamedTuple):
-    """What a cache's hit rate would gain by 10 % of the memory of all caches, and lose by as much less."""
+    """The gain of a cache's hit rate by 10 % of the memory of all caches, and the loss by as much less."""
 
     gain: float
     loss: float

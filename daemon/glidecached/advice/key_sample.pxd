@@ -50,7 +50,7 @@ cdef class KeySample:
     cdef double won[MOST_SIMULATIONS]
     cdef double new_misses
     cdef double new_misses_between
-    # Stores between windows, and those of them that the pool without a bound misses too. Its clock never stands still:
+    # Stores between windows, and those of them that the pool without a bound misses too. Its clock is never stopped:
     # it evicts nothing, so that no hit that was not seen matters.
     cdef double stored_between
     cdef double missed_between

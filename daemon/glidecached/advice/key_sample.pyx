@@ -91,6 +91,7 @@ cdef class KeySample:
                 raise MemoryError
             self.pools[self.pool_count - 1].charges = self.charges
         self.begin_counting()
+        self.pools[UNBOUNDED].ahead_ns = self.away_ns
         for key, stored_ns in before:
             for index in range(self.pool_count):
                 self.simulate_store(key, &self.pools[index], stored_ns)
@@ -170,7 +171,7 @@ cdef class KeySample:
                 self.window_began_ns = event.time_ns - self.away_ns
                 self.window_lookups = 0
             return
-        # Between windows only changes are heard of, and the clock stands still.
+        # Between windows only changes count, and the clock is stopped.
         self.now_ns = (event.time_ns if self.paused_ns < 0 else self.paused_ns) - self.away_ns
         if self.began_ns < 0:
             self.began_ns = self.window_began_ns = self.now_ns

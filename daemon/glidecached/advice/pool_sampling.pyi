@@ -7,7 +7,7 @@ from glidecache_shared.pool.store import PoolStore
 from glidecached.advice.key_sample import KeySample
 
 class PoolSampling:
-    """What is sampled of one pool. For the loop's thread; `turn` must be called after `wait_ms`.
+    """The sampling of one pool. For the loop's thread; `turn` must be called after `wait_ms`.
 
     The events of the workers' ring and the daemon's own are fed in the order of their times. At most 5,000 lookups a
     second are: with more, windows of time are sampled, each of 10,000 lookups (of fewer in the beginning), and in
@@ -18,7 +18,7 @@ class PoolSampling:
 
     sample: KeySample
     open: bool
-    """Whether a window is open."""
+    """True while a window is open."""
     not_kept: int
     """Events in windows that the daemon had no room for."""
     invalid: int
@@ -37,7 +37,7 @@ class PoolSampling:
         self, store: PoolStore, max_bytes: int, ttl_ns: int, policy: str, *, server_ttl: bool
     ) -> None: ...
     def serve(self, store: PoolStore) -> None:
-        """Go on with the pool's next generation, before the previous one is closed.
+        """Continue with the pool's next generation, before the previous one is closed.
 
         The sample begins again if the next one has another secret, so that keys have other hashes.
         """
@@ -66,7 +66,7 @@ class PoolSampling:
     def forget_below(self, prefix: bytes, above: int, count: int) -> tuple[int, int]: ...
     def written(self, key: bytes) -> int: ...
     ended: bool
-    """Whether nothing is sampled any more."""
+    """True when nothing is sampled any more."""
 
     def fail(self, error: Exception) -> None:
         """Log an error of the sampling's own, and stop. All of the above do that: no request fails with them.

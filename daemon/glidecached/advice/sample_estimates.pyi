@@ -1,4 +1,4 @@
-"""What a sample says about the whole pool, and about pools of other bounds, TTLs and policies."""
+"""Estimates from a sample, for the whole pool, and for pools of other bounds, TTLs and policies."""
 
 from glidecached.advice.key_sample import KeySample
 from glidecached.advice.simulated_points import SimulatedPoint
@@ -17,7 +17,7 @@ class SampleEstimates:
     stale_errors: list[float | None]
     """Their standard errors: which keys are sampled, and how well the rates at which values change are known."""
     full_bytes: float
-    """What all entries would be charged in a pool without a bound."""
+    """The charge of all entries in a pool without a bound."""
     bytes_error: float
     """The standard error of the sampled keys' bytes, as a share of these: large where few values have most of them."""
     own_error: float

@@ -1,4 +1,4 @@
-"""What a sample says about the whole pool: see sample_estimates.pyi.
+"""Estimates from a sample for the whole pool: see sample_estimates.pyi.
 
 Misses are estimated, not hits: a hot key has most of the hits, but few more misses than others, so it matters little
 whether it is sampled. How often the real pool was looked up and missed is known exactly; so the simulation of the real

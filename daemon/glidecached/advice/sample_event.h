@@ -20,7 +20,7 @@
 
 /* sample_event: 48 bytes */
 typedef struct {
-    uint64_t hash;          /* the key's, in full: it stands for the key */
+    uint64_t hash;          /* the key's, in full: it represents the key */
     int64_t time_ns;        /* CLOCK_MONOTONIC */
     uint64_t digest;        /* of a stored payload: equal for equal payloads; else 0 */
     uint32_t what;          /* SAMPLE_… */

@@ -1,4 +1,4 @@
-"""What a pool's sample is made from, besides what the daemon does itself: the ring that workers write, and the counters.
+"""The sources of a pool's sample, besides what the daemon does itself: the ring that workers write, and the counters.
 
 Nothing in the ring is trusted: a hash that is not sampled is dropped, times are brought between the last event and now,
 what is of no known sort is counted and dropped. The work is bounded by the ring's length.

@@ -1,4 +1,4 @@
-# What is known of a sampled key. Times are in ns of the sample's own clock, which stands still between windows, but for
+# What is known of a sampled key. Times are in ns of the sample's own clock, which is stopped between windows, but for
 # `stored_ns`, by which changes are timed.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset

@@ -48,7 +48,7 @@ class SamplingTurns:
             self._turn()
 
     def _turn(self) -> None:
-        """Go on with those that wait, for a slice of time; in the next turn of the loop with the rest."""
+        """Continue with those that wait, for a slice of time; in the next turn of the loop with the rest."""
         until_ns = time.monotonic_ns() + _SLICE_NS
         while self._waiting:
             sampling = self._waiting.pop()

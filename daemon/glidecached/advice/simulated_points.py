@@ -22,7 +22,7 @@ class SimulatedPoint(NamedTuple):
     ttl_ns: int
     policy: str
     ages: bool
-    """Whether the ages at which entries are hit are kept, for the share of stale reads."""
+    """True if the ages at which entries are hit are kept, for the share of stale reads."""
 
 
 def scaled_bound(max_bytes: int, factor: float) -> int:

@@ -217,7 +217,7 @@ cdef double hot_age(KeySample sample, uint32_t index, uint32_t place, double *hi
 
 
 cdef double real_age(KeySample sample, uint32_t index, double age) noexcept:
-    """Return a mean age by the real clock, of one by the simulations', which stands still between windows.
+    """Return a mean age by the real clock, of one by the simulations', which is stopped between windows.
 
     An entry that is evicted has its age. One that lives as long as it may, or as there have been windows, is older.
     """

@@ -20,7 +20,7 @@ CHECK = "advice"
 
 
 PRESSING = (Verdict.STARVED, Verdict.WRITTEN_TO)
-"""What costs the application something. A bound that is too large costs other caches their room, if anything."""
+"""The findings that cost the application something. A bound that is too large costs other caches their room."""
 
 
 def check_advice(context: DoctorContext, reported: Collection[Verdict] = tuple(Verdict)) -> Iterator[Finding]:

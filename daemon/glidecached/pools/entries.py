@@ -55,7 +55,7 @@ class PoolEntries:
         self.ttl_failures: cython.Py_ssize_t = 0
         """The number of replies that were not stored because the server did not say what their keys have left."""
         self.sampling: PoolSampling | None = None
-        """What is sampled of its traffic for advice; None if nothing is."""
+        """The sampling of its traffic for advice; None without."""
         self.life_ns = 0
 
     def serve(self, store: PoolStore) -> PoolStore:

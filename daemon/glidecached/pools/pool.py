@@ -106,7 +106,7 @@ class Pool:
         self.entries.server_ttl = settings.server_ttl
         self.flights = Flights(self.entries, next_number)
         self.sampling: PoolSampling | None = None
-        """What is sampled of its traffic; None if nothing is."""
+        """The sampling of its traffic; None without."""
         self.sample(wanted=sampled)
         self._describe()
 

@@ -1,4 +1,4 @@
-"""Whether a pool's traffic is sampled for advice, and by which settings."""
+"""The switch of a pool's sampling for advice, by its settings."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ cdef class SampleRing:
 
     @staticmethod
     cdef SampleRing create(MappedFile file, gpool_header *header):
-        """Take a ring over, or one that nobody has written to: nothing is sampled until it is published."""
+        """Take a ring over, or one that no worker has written to: nothing is sampled until it is published."""
         cdef SampleRing self = SampleRing.__new__(SampleRing)
         self.file = file
         self.header = header

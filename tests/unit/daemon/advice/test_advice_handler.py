@@ -1,4 +1,4 @@
-"""ADVISE in the daemon: what it takes, what it tells to whom, and in which slices."""
+"""ADVISE in the daemon: its arguments, its answers to each user, and its slices."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def handler(registry: PoolManager) -> AdviceHandler:
 
 
 def step_of(registry: PoolManager) -> MemoryStep:
-    """What a cache of the reports gains and loses by the memory of these pools."""
+    """Return the gains and losses of the reports' caches by the memory of these pools."""
     sizes = sizes_of_steps(64, registry.max_total_cache_kb)
     step = step_between(advice_report(), [rate_at(size) for size in sizes])
     assert step is not None

@@ -42,6 +42,6 @@ def test_the_most_popular_keys_have_room_first_but_for_the_newest_entrys_part() 
     keys = PopularKeys([(11, 100.0), (51, 100.0), (31, 100.0)])
     assert [keys.hits(size) for size in (0, 100, 200, 250, 300, 400, 1000)] == [0, 0, 50, 65, 80, 90, 90]
     assert PopularKeys([(11, 200.0)], share=0.5).hits(200) == pytest.approx(5), (
-        "it stands for two keys of 100"
+        "it represents two keys of 100"
     )
     assert PopularKeys([]).hits(100) == 0

@@ -1,4 +1,4 @@
-"""What follows from a cache's report: the rate that could be, the gain from memory, and what is wrong."""
+"""The judgement on a cache's report: the rate that could be, the gain from memory, and what is wrong."""
 
 from __future__ import annotations
 

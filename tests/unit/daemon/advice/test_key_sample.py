@@ -97,7 +97,7 @@ def test_a_sample_of_the_keys_predicts_within_the_bars(name: str, policy: str) -
 
 
 def test_small_lfu_pools_below_the_simulated_ones_hit_the_most_popular_keys() -> None:
-    """What an LRU pool of that size would hit is far less."""
+    """An LRU pool of that size would hit far less."""
     trace = make_trace(replace(SMALL, ttl_s=0, one_hit=0, skew=1.1, lookups=40_000), 4)
     bound = bound_of(trace)
     size = bound // KB // 20
@@ -107,7 +107,7 @@ def test_small_lfu_pools_below_the_simulated_ones_hit_the_most_popular_keys() ->
 
 @pytest.mark.parametrize("policy", ["LRU", "LFU"])
 def test_few_large_values_make_the_error_to_expect_larger(policy: str) -> None:
-    """Whether they are sampled decides how much room the others have."""
+    """The others have more or less room by whether these are sampled."""
     load = replace(SMALL, keys=20_000, spread=0.3, lookups=30_000, one_hit=0)
     expected = []
     for spread in (0.3, 2.5):
@@ -177,7 +177,7 @@ def test_keys_that_are_new_between_windows_are_missed_by_every_pool() -> None:
 
 @pytest.mark.parametrize("policy", ["LRU", "LFU"])
 def test_without_a_bound_entries_end_also_while_no_window_is_open(policy: str) -> None:
-    """What is larger than all keys misses each key once a TTL: neither late, as windows alone would say, nor twice."""
+    """A pool with room for all keys misses each key once a TTL: not late, as windows alone would say, nor twice."""
     load = replace(SMALL, keys=4_000, skew=0.6, ttl_s=1.0, rate=25_000.0, lookups=80_000, one_hit=0)
     trace = make_trace(load, 3)
     bound = bound_of(trace)
@@ -187,6 +187,16 @@ def test_without_a_bound_entries_end_also_while_no_window_is_open(policy: str) -
         size = point["max_cache_kb"]
         truth = replayed(trace, size and size * KB, NS, policy).hit_rate
         assert point["hit_rate"] == pytest.approx(truth, abs=0.01), point
+
+
+def test_entries_are_as_old_as_before_when_the_pool_changes_after_a_pause() -> None:
+    sample = KeySample(100 * KB, 10 * NS, "LRU")
+    sample.feed_events(lookup(1, 1, hit=False))
+    sample.feed_events([(PAUSE, 0, 2 * NS), (RESUME, 0, 102 * NS)])
+    sample.feed_events(lookup(2, 103, hit=False))
+    sample.set_pool(200 * KB, 10 * NS, "LRU")
+    sample.feed_events([(LOOKUP_HIT, hash_of(2, 0), 104 * NS)])
+    assert sample.report()["by_size"][-1]["hit_rate"] == 1.0
 
 
 def test_sample_is_bounded_in_keys_and_memory() -> None:
@@ -448,7 +458,7 @@ def test_events_of_any_kind_leave_the_sample_sound() -> None:
 
 @pytest.mark.parametrize(("name", "seed"), [("few", 21), ("cluster29", 22), ("cluster45", 23)])
 def test_the_error_of_stale_reads_is_not_said_to_be_less_than_it_is(name: str, seed: int) -> None:
-    """Where hot keys are not sampled or hardly refreshed, and where nothing changes."""
+    """Hot keys that are not sampled or hardly refreshed, and values that never change."""
     trace = make_trace(named(name, lookups=40_000), seed)
     bound = bound_of(trace)
     report = run_sampled(trace, bound, "LRU", seed).sample.report()

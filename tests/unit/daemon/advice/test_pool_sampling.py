@@ -185,7 +185,7 @@ def test_a_survey_ends_and_the_next_begins_later(sampled: Sampled) -> None:
 
 
 def _surveys(sampled: Sampled, ring: RingFile, keys: list[bytes]) -> bool:
-    """Whether a survey goes on when 300 more keys have been read."""
+    """Return whether a survey continues when 300 more keys have been read."""
     reread(sampled, keys[:300])
     sampled.turn()
     return ring.published.survey_until > 0 or not sampled.sampling.open

@@ -1,4 +1,4 @@
-"""Which advice follows from which figures."""
+"""The advice that follows from figures."""
 
 from __future__ import annotations
 
