@@ -128,18 +128,19 @@ def abuse(bounded_daemon: Daemon, own_valkey: ValkeyServer) -> Iterator[Callable
 
 @contextlib.contextmanager
 def victim(daemon: Daemon) -> Iterator[list[float]]:
-    """Send small requests from another process meanwhile; yield the time of each."""
+    """Send small requests on another connection meanwhile, and once after it; yield the time of each."""
     took: list[float] = []
     ended = threading.Event()
 
     def ask() -> None:
         with WireClient(daemon.runtime_dir) as wire:
             wire.hello()
-            while not ended.is_set():
+            over = False
+            while not over:
+                over = ended.wait(0.01)
                 began = time.monotonic()
                 wire.request(protocol.PING, timeout_ms=20_000)
                 took.append(time.monotonic() - began)
-                time.sleep(0.01)
 
     thread = threading.Thread(target=ask)
     thread.start()

@@ -77,7 +77,11 @@ class Sentinel:
 
 
 class Watchman(threading.Thread):
-    """A sentinel that checks all the time, in a thread. A context manager; `problems` is what it has found."""
+    """A sentinel that checks all the time, in a thread. A context manager; `problems` is what it has found.
+
+    The first round is over before the watched work begins, and one more follows its end: however short the work
+    is, and however seldom this thread runs, it was watched.
+    """
 
     def __init__(self, sentinel: Sentinel, *, reads_only: bool = False) -> None:
         super().__init__(name="watchman", daemon=True)
@@ -87,6 +91,7 @@ class Watchman(threading.Thread):
         self._over = threading.Event()
 
     def __enter__(self) -> Self:
+        self.problems += self._round()
         self.start()
         return self
 
@@ -95,6 +100,7 @@ class Watchman(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        """Check until the end."""
+        """Check until the end, and once after it."""
         while not self._over.wait(PAUSE_S):
             self.problems += self._round()
+        self.problems += self._round()
