@@ -27,8 +27,8 @@ from glidecached.frontend.listener import Listener
 from glidecached.handlers.admin import MOST_CACHES, AdminHandlers, OncePerTurn, bounded_upstreams
 from glidecached.handlers.advice import AdviceHandler
 from glidecached.handlers.attach import AttachHandlers
+from glidecached.handlers.cancel import CancelHandler
 from glidecached.handlers.commands import (
-    CancelHandler,
     CommandHandlers,
     CommandOperation,
     GetManyOperation,

@@ -4,7 +4,7 @@ from glidecached.frontend.request cimport Request
 from glidecached.handlers.arguments cimport need, need_all_bytes, need_command, need_kind
 from glidecached.handlers.calls cimport BatchRequestCall, CommandCall, ReadCall
 from glidecached.pools.entries cimport PoolEntries
-from glidecached.handlers.facts cimport CommandFacts, facts_of
+from glidecached.handlers.facts cimport CommandFacts, facts_of, note_write, note_writes
 from glidecached.sequence cimport Sequence
 from glidecached.many_reads cimport ManyReadsParts
 from glidecached.single_flight cimport Flights

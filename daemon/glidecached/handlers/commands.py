@@ -1,4 +1,4 @@
-"""COMMAND, READ, GET_MANY and BATCH, the clients' operations on their data; CANCEL, which ends one of them."""
+"""COMMAND, READ, GET_MANY and BATCH: the clients' operations on their data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import cython
-from cython.cimports.glidecached.handlers.facts import facts_of
+from cython.cimports.glidecached.handlers.facts import facts_of, note_write, note_writes
 from cython.cimports.libc.stdint import uint32_t
 
 from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND, SHARED
@@ -19,7 +19,6 @@ from glidecached.handlers.arguments import (
     need,
     need_all_bytes,
     need_command,
-    need_fields,
     need_kind,
     split_own_writes,
     split_route,
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from glidecached.client_session import ClientSession, Sessions
-    from glidecached.frontend.request import Cancellations, Request
+    from glidecached.frontend.request import Request
     from glidecached.handlers.facts import CommandFacts
     from glidecached.pools.entries import PoolEntries
     from glidecached.sequence import Sequence
@@ -53,9 +52,8 @@ MANY_COMMANDS = cython.declare(cython.Py_ssize_t, 1_000)
 # The number of keys that are looked up, and asked for, at once.
 MANY_KEYS = cython.declare(cython.Py_ssize_t, 2_000)
 
-# The keys of one command, and the commands of one slice of a batch, that are looked up in the pool before they are
-# written: a fraction of a millisecond. Screening slices batches likewise.
-MOST_WRITTEN_KEYS = cython.declare(cython.Py_ssize_t, 2_000)
+# The commands of one slice of a batch whose keys are looked up in the pool before they are written. Screening slices
+# batches likewise.
 _WRITES_AT_ONCE = 200
 
 _TURN_POLL_MS = 2.0
@@ -143,10 +141,7 @@ class CommandHandlers:
         if not reads:
             session.order.writes = lane != OUT_OF_BAND_LANE or session.order.writes
             session.advance(self.next_sequence)
-            entries: PoolEntries | None = session.entries
-            if entries is not None and entries.takes_writes():
-                facts: CommandFacts = facts_of(arguments)
-                facts.note_written(arguments, entries, MOST_WRITTEN_KEYS)
+            note_write(session, arguments)
         if lane == DEDICATED_LANE:
             call.on_outcome = None if reads else functools.partial(session.advance_again, self.next_sequence)
             session.upstream.submit_blocking(call)
@@ -471,38 +466,6 @@ class ReadOperation(Operation):
         session: ClientSession | None = self.handlers.sessions.of_number(request, session_id)
         if session is not None:
             self.handlers.read_key(request, session, kind, key)
-
-
-class CancelHandler:
-    """The operation behind CANCEL: a client no longer waits for one of its requests. For the loop's thread."""
-
-    def __init__(self, cancellations: Cancellations) -> None:
-        self._cancellations = cancellations
-
-    def cancel(self, request: Request, body: list[Any]) -> None:
-        """Handle CANCEL: end a request of the same connection. One that is not open was answered: no error."""
-        need_fields(body, "cancelled_request_id")
-        need(body[0], int, "cancelled_request_id")
-        if body[0] == request.request_id:
-            message = f"cancelled_request_id is {body[0]}, the CANCEL's own id; name another request"
-            raise MalformedError(message)
-        self._cancellations.cancel(request.caller, body[0])
-        request.reply(None)
-
-
-def note_writes(session: ClientSession, commands: list[Any]) -> None:
-    """Look the keys of commands that may write up in the session's pool: those that are cached there are noted.
-
-    At most 2,000 keys together.
-    """
-    entries: PoolEntries | None = session.entries
-    most: cython.Py_ssize_t = MOST_WRITTEN_KEYS
-    if entries is None or not entries.takes_writes():
-        return
-    for command in commands:
-        facts: CommandFacts = facts_of(command)
-        if not facts.reads:
-            most -= facts.note_written(command, entries, most)
 
 
 def lacks_some(values: list[Any]) -> cython.bint:

@@ -1,3 +1,4 @@
+from glidecached.client_session cimport ClientSession
 from glidecached.pools.entries cimport PoolEntries
 
 
@@ -19,3 +20,5 @@ cdef class CommandFacts:
     cdef Py_ssize_t note_written(self, list arguments, PoolEntries entries, Py_ssize_t most) except -1
 
 cdef CommandFacts facts_of(list arguments)
+cdef object note_write(ClientSession session, list command)
+cpdef object note_writes(ClientSession session, list commands)

@@ -11,6 +11,7 @@ from glidecache_shared.command_table import is_plain, row_of
 
 if TYPE_CHECKING:
     from glidecache_shared.command_table import Row
+    from glidecached.client_session import ClientSession
     from glidecached.pools.entries import PoolEntries
 
 
@@ -63,6 +64,9 @@ class CommandFacts:
         return count
 
 
+# The keys of one request that are looked up in the pool before they are written: a fraction of a millisecond.
+MOST_WRITTEN_KEYS = cython.declare(cython.Py_ssize_t, 2_000)
+
 # Facts of commands that need no look at arguments, by the name as it was called; a later one takes the place.
 PLACES = cython.declare(cython.Py_ssize_t, 256)
 _recent = cython.declare(list, [None] * PLACES)
@@ -81,3 +85,26 @@ def facts_of(arguments: list[Any]) -> CommandFacts:
         if is_plain(name):
             _recent[place] = facts
     return facts
+
+
+def note_write(session: ClientSession, command: list[Any]) -> None:
+    """Note that a command may write: of its keys, those that are cached in the session's pool; at most 2,000."""
+    entries: PoolEntries | None = session.entries
+    if entries is not None and entries.takes_writes():
+        facts: CommandFacts = facts_of(command)
+        facts.note_written(command, entries, MOST_WRITTEN_KEYS)
+
+
+def note_writes(session: ClientSession, commands: list[Any]) -> None:
+    """Look the keys of commands that may write up in the session's pool: those that are cached there are noted.
+
+    At most 2,000 keys together.
+    """
+    entries: PoolEntries | None = session.entries
+    most: cython.Py_ssize_t = MOST_WRITTEN_KEYS
+    if entries is None or not entries.takes_writes():
+        return
+    for command in commands:
+        facts: CommandFacts = facts_of(command)
+        if not facts.reads:
+            most -= facts.note_written(command, entries, most)

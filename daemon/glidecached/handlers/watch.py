@@ -15,7 +15,7 @@ from glidecached.budget import DedicatedShares
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.handlers.arguments import Screening, need, need_all_bytes, need_fields
 from glidecached.handlers.calls import BatchRequestCall, CommandCall
-from glidecached.handlers.commands import note_writes
+from glidecached.handlers.facts import note_writes
 from glidecached.watched_keys import Watch
 
 if TYPE_CHECKING:
