@@ -25,7 +25,7 @@ from glidecached.advice.sample_event cimport (
     SAMPLE_STORE, SAMPLE_WRITE, sample_event,
 )
 from glidecached.advice.sampled_key cimport (
-    KEY_IN_USE, KEY_KNOWN_STALE, KEY_SEEN, SampledKey, hear_forget, hear_store, hear_write, threshold_of,
+    KEY_IN_USE, KEY_KNOWN_STALE, KEY_SEEN, SampledKey, enough_keys, hear_forget, hear_store, hear_write, threshold_of,
 )
 
 from glidecached.advice.advice_report import advice_report
@@ -37,8 +37,6 @@ WRITE, FORGET, FLUSH, PAUSE, RESUME = SAMPLE_WRITE, SAMPLE_FORGET, SAMPLE_FLUSH,
 cdef enum:
     # A part of the places is free after room was made.
     FREE_PART = 16
-    # With more keys than these, all of the time is looked at for fewer keys rather than some of it for all.
-    ENOUGH_KEYS = 4096
     LOOKUPS_A_SECOND = 5000
     # That is looked at after each of so many.
     MEASURED_LOOKUPS = 2500
@@ -412,10 +410,13 @@ cdef class KeySample:
     cdef void sample_fewer(self) noexcept nogil:
         """Sample fewer keys if they are looked up too often, so that windows need not end, as long as these are enough."""
         cdef double seconds = (self.now_ns - self.window_began_ns) * 1e-9
-        cdef double allowed = self.key_count * LOOKUPS_A_SECOND * seconds / max(<double>self.window_lookups, 1)
-        cdef uint32_t wanted = <uint32_t>max(<double>ENOUGH_KEYS, allowed * 0.9)
-        if wanted < self.key_count:
-            self.lower_threshold(wanted)
+        cdef double allowed = 0.9 * self.key_count * LOOKUPS_A_SECOND * seconds / max(<double>self.window_lookups, 1)
+        cdef double enough = enough_keys(
+            self.key_count, self.pools[0].scaled_bytes * self.charge_count / max(self.charge_sum, 1),
+            self.pools[0].is_lfu, self.paused_ns >= 0)
+        # A little more time is not worth the keys: a sample does not grow again.
+        if max(allowed, enough) < 0.5 * self.key_count:
+            self.lower_threshold(<uint32_t>max(allowed, enough))
         self.window_began_ns = self.now_ns
         self.window_lookups = 0
 

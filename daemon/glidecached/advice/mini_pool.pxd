@@ -25,6 +25,7 @@ cdef extern from "mini_pool.h" nogil:
         mini_list *lists
         double age_squares
         double used_bytes
+        double scaled_bytes
         int64_t ahead_ns
         bint evicts
         double between_bytes

@@ -123,7 +123,9 @@ cdef class SampleEstimates:
             change = misses - missed
             if self.lookups > looked_up and (index == UNBOUNDED or keeps_all(sample, index)):
                 other = sums[UNBOUNDED] + sample.retired_by_pool[UNBOUNDED] + sample.missed_between
-                change = (other - sampled_misses - sample.stored_between) / share * looked_up / self.lookups
+                own = sampled_misses + sample.stored_between
+                misses = (other + slope * (miss_rate * self.lookups * share - own)) / share
+                change = (misses - miss_rate * self.lookups) * looked_up / self.lookups
             elif self.lookups > looked_up:
                 change += change_between(sample, index, change, looked_up, missed, miss_rate * self.lookups)
                 change *= looked_up / self.lookups

@@ -34,7 +34,20 @@ cdef struct SampledKey:
 
 
 cdef enum:
+    # With more keys than these, all of the time is looked at for fewer keys rather than some of it for all; when a window
+    # has ended, with more than the fewest. The simulation of the pool's own settings always has so many entries left: in
+    # windows LFU's counts are less like the pool's than an order is.
+    ENOUGH_KEYS = 4096
+    FEWEST_KEYS = 512
+    FEWEST_ENTRIES = 256
+    FEWEST_ENTRIES_LFU = 192
     HASH_CLASSES = 1024
+
+
+cdef inline double enough_keys(double keys, double entries, bint is_lfu, bint window_ended) noexcept nogil:
+    """Return how many of the keys are enough, when a pool of the present settings has room for so many entries."""
+    cdef double fewest = FEWEST_ENTRIES_LFU if is_lfu else FEWEST_ENTRIES
+    return max(<double>FEWEST_KEYS if window_ended else <double>ENOUGH_KEYS, keys * fewest / max(entries, 1))
 
 
 cdef inline uint64_t threshold_of(

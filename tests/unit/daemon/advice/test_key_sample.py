@@ -96,6 +96,44 @@ def test_a_sample_of_the_keys_predicts_within_the_bars(name: str, policy: str) -
     assert report["now"]["hit_rate"] == pytest.approx(run.real.hit_rate, abs=1e-6)
 
 
+@pytest.mark.parametrize("policy", ["LRU", "LFU"])
+def test_dense_traffic_over_many_keys_is_sampled_all_the_time_and_predicts_within_the_bars(
+    policy: str,
+) -> None:
+    """Fewer keys are better than windows, in which a simulation sees another traffic than the pool."""
+    trace = make_trace(named("cluster26", lookups=120_000, rate=50_000.0), 1)
+    bound = bound_of(trace)
+    report = run_sampled(trace, bound, policy).sample.report()
+    assert report["sampled_time"] > 0.8
+    ttl_ns = int(trace.workload.ttl_s * NS)
+    errors = [
+        abs(
+            point["hit_rate"]
+            - replayed(trace, point["max_cache_kb"] and point["max_cache_kb"] * KB, ttl_ns, policy).hit_rate
+        )
+        for point in report["by_size"]
+    ]
+    assert sum(errors) / 8 <= 0.01
+    assert max(errors) <= 0.03
+
+
+def test_dense_traffic_over_a_small_pool_keeps_its_keys() -> None:
+    """Of a pool of 300 entries, a simulation with a tenth of the keys would have 30: too few for a quarter of them."""
+    trace = make_trace(replace(SMALL, keys=5_000, share=0.06, lookups=60_000, rate=50_000.0, one_hit=0), 1)
+    report = run_sampled(trace, bound_of(trace), "LRU").sample.report()
+    assert report["sample_rate"] > 0.7
+    assert report["sampled_time"] < 0.5
+
+
+def test_a_burst_within_the_budget_of_a_window_leaves_a_sample_as_large_as_it_was() -> None:
+    sample = KeySample(10 << 20, 60 * NS, "LRU")
+    for number in range(3_000):
+        sample.feed_events(lookup(number, 1, hit=False) + lookup(number, 1, hit=True))
+    assert sample.report()["sampled_keys"] == 3_000
+    sample.feed_events([(PAUSE, 0, 1 * NS)])
+    assert sample.report()["sampled_keys"] < 1_500, "the budget is used up"
+
+
 def test_small_lfu_pools_below_the_simulated_ones_hit_the_most_popular_keys() -> None:
     """An LRU pool of that size would hit far less."""
     trace = make_trace(replace(SMALL, ttl_s=0, one_hit=0, skew=1.1, lookups=40_000), 4)
@@ -178,15 +216,29 @@ def test_keys_that_are_new_between_windows_are_missed_by_every_pool() -> None:
 @pytest.mark.parametrize("policy", ["LRU", "LFU"])
 def test_without_a_bound_entries_end_also_while_no_window_is_open(policy: str) -> None:
     """A pool with room for all keys misses each key once a TTL: not late, as windows alone would say, nor twice."""
-    load = replace(SMALL, keys=4_000, skew=0.6, ttl_s=1.0, rate=25_000.0, lookups=80_000, one_hit=0)
+    load = replace(SMALL, keys=500, skew=0.6, ttl_s=0.3, rate=25_000.0, lookups=80_000, one_hit=0)
     trace = make_trace(load, 3)
     bound = bound_of(trace)
     report = run_sampled(trace, bound, policy).sample.report()
     assert report["sampled_time"] < 0.6
     for point in report["by_size"][-2:]:
         size = point["max_cache_kb"]
-        truth = replayed(trace, size and size * KB, NS, policy).hit_rate
+        truth = replayed(trace, size and size * KB, int(load.ttl_s * NS), policy).hit_rate
         assert point["hit_rate"] == pytest.approx(truth, abs=0.01), point
+
+
+def test_without_a_bound_misses_are_known_also_where_the_sampled_keys_miss_more_than_others() -> None:
+    """New hot keys miss often under LFU: whether these are sampled is chance, and says nothing of an unbounded pool."""
+    errors = []
+    for seed in range(2, 6):
+        load = named("changing", rate=50_000.0, lookups=60_000, share=0.01, skew=1.1)
+        trace = make_trace(load, seed)
+        report = run_sampled(trace, bound_of(trace), "LFU", hash_seed=seed).sample.report()
+        assert report["sample_rate"] < 0.7
+        assert report["sampled_time"] < 0.6
+        truth = replayed(trace, None, int(load.ttl_s * NS), "LFU").hit_rate
+        errors.append(abs(report["by_size"][-1]["hit_rate"] - truth))
+    assert sum(errors) / 4 <= 0.002
 
 
 def test_entries_are_as_old_as_before_when_the_pool_changes_after_a_pause() -> None:

@@ -590,7 +590,7 @@ def test_a_cache_that_nobody_reads_takes_next_to_no_memory(make: Callable[..., S
 @pytest.mark.parametrize("policy", ["LRU", "LFU"])
 def test_the_memory_of_a_sample_is_bounded(make: Callable[..., Sampled], policy: str) -> None:
     """At all times, with the ring and the lists: also with all that a hostile worker and a slow loop can leave."""
-    sampled = make(eviction_policy=policy)
+    sampled = make(eviction_policy=policy, max_cache_kb=64)  # of a larger pool fewer keys would be sampled
     keys = [b"key:%d" % number for number in range(20_000)]
     most = 0
     for first in range(0, len(keys), 3_000):
