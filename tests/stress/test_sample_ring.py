@@ -59,6 +59,21 @@ def test_hits_of_several_processes_arrive_each_once(
     assert (sampling.arrived, sampling.lost, sampling.invalid) == (2_800, 0, 0)
 
 
+def test_hits_that_are_left_while_the_ring_is_read_arrive_each_once(
+    sampled: Callable[..., Any], start_worker: StartWorker
+) -> None:
+    """Such a hit is later than the turn that takes it."""
+    store, sampling = sampled([b"k"])
+    worker = start_worker("count_hits", **files(store), hits=2_000_000, threads=1, key="k")
+    while worker.running:
+        sampling.turn(NEVER_NS)
+    assert worker.result()["hits"] == 2_000_000
+    settle(sampling)
+    with RingFile.open(store.pool_path, store.board_path) as ring:
+        assert sampling.arrived == ring.next > 5_000
+    assert (sampling.invalid, sampling.lost, sampling.late) == (0, 0, 0)
+
+
 def test_hits_of_threads_and_forks_arrive_each_once(
     sampled: Callable[..., Any], start_worker: StartWorker
 ) -> None:

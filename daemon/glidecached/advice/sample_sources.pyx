@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
+from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecache_shared.pool.layout cimport (
     GPOOL_MOST_SAMPLES,
     GPOOL_SAMPLE_WRITE,
@@ -51,6 +52,7 @@ cdef class SampleSources:
     cdef int gather(self, int64_t now_ns) except -1:
         """Take what workers have left into a list, as far as it can be true."""
         cdef uint32_t count = self.store.ring.take(taken)
+        cdef int64_t taken_ns = monotonic_ns()  # hits go on: some are later than `now_ns`
         cdef uint32_t index, what
         cdef int named = 0
         cdef int64_t time_ns
@@ -61,7 +63,7 @@ cdef class SampleSources:
         for index in range(count):
             what = gpool_event_what(taken[index].event)
             time_ns = <int64_t>gpool_event_time(taken[index].event)
-            if what == 0 or what > GPOOL_SAMPLE_WRITE or time_ns > now_ns:
+            if what == 0 or what > GPOOL_SAMPLE_WRITE or time_ns > taken_ns:
                 self.invalid += 1
                 continue
             is_sampled = <uint32_t>taken[index].hash < self.sample.threshold
@@ -93,7 +95,7 @@ cdef class SampleSources:
                 continue
             memset(event, 0, sizeof(sample_event))
             event.hash = taken[index].hash
-            event.time_ns = max(time_ns, self.last_ns)
+            event.time_ns = max(min(time_ns, now_ns), self.last_ns)
             event.what = SAMPLE_WRITE if what == GPOOL_SAMPLE_WRITE else SAMPLE_LOOKUP_HIT
             event.kind = 0 if what == GPOOL_SAMPLE_WRITE else what
             self.arrived += 1
