@@ -123,6 +123,7 @@ cdef class SampleEstimates:
             change = misses - missed
             if self.lookups > looked_up and (index == UNBOUNDED or keeps_all(sample, index)):
                 other = sums[UNBOUNDED] + sample.retired_by_pool[UNBOUNDED] + sample.missed_between
+                # Between windows a store stands for each miss of the real pool.
                 own = sampled_misses + sample.stored_between
                 misses = (other + slope * (miss_rate * self.lookups * share - own)) / share
                 change = (misses - miss_rate * self.lookups) * looked_up / self.lookups
